@@ -1,0 +1,134 @@
+"""Recipe: everything that decides the pixels of one picture, and nothing else.
+
+Knows nothing about files, devices, model families or how a picture is made: pictures and weights are content hashes
+here. What a family can do with a recipe is checked in `pipelines.families`.
+"""
+
+import hashlib
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.frozen import LABEL, Frozen
+
+SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+"""Hex digest. Images: of the decoded pixels + mode + depth + ICC profile. Weights: see `checkpoint.digest`."""
+Share = Annotated[float, Field(ge=0, le=1)]
+FamilyName = Literal["sdxl", "flux"]
+Spacing = Literal["leading", "trailing", "linspace"]
+
+
+class Weights(Frozen):
+    """Which checkpoint: identity is the digest over all its weight files, never its name or path."""
+
+    digest: SHA256
+    family: FamilyName
+    quantisation: str = ""
+    name: str = Field("", json_schema_extra=LABEL)
+
+
+class SchedulerChoice(Frozen):
+    """A scheduler by our canonical name (`sidelight schedulers`) and options of its class that differ from that name's."""
+
+    name: str
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
+
+    @model_validator(mode="after")
+    def _options_in_one_order(self) -> "SchedulerChoice":
+        names = [name for name, _ in self.options]
+        if names != sorted(set(names)):
+            raise ValueError("scheduler options must be given once each, in alphabetical order")
+        return self
+
+
+class Lora(Frozen):
+    """An adapter file and how strongly it acts. weight 1 = as trained; negative pushes away."""
+
+    file: SHA256
+    weight: Annotated[float, Field(ge=-4, le=4)] = 1.0
+    family: FamilyName
+    name: str = Field("", json_schema_extra=LABEL)
+
+
+class Reference(Frozen):
+    """An image whose skin (or style) pulls the picture. weight 0 = not at all, 1 = fully; 0.4-0.6 is the normal range."""
+
+    image: SHA256
+    role: Literal["skin", "start"] = "skin"
+    weight: Share = 0.5
+
+
+class Start(Frozen):
+    """The image that img2img and inpainting begin from; strength is diffusers' denoising strength (1 = nothing kept)."""
+
+    image: SHA256
+    strength: Annotated[float, Field(gt=0, le=1)]
+
+
+class Mask(Frozen):
+    """Where inpainting may act: white (1) is repainted, black (0) kept."""
+
+    image: SHA256
+
+
+class Pass(Frozen):
+    """One pixel pass after decoding, by name, with its values."""
+
+    name: str
+    values: tuple[tuple[str, float], ...] = ()
+
+
+class Recipe(Frozen):
+    """Everything that decides the pixels of one picture.
+
+    Sizes are pixels. `steps` is what is given to the scheduler (2nd-order kinds evaluate the network 2N-1 times).
+    `guidance` is classifier-free guidance on SDXL and the distilled guidance input on FLUX; `true_guidance` is
+    classifier-free guidance on FLUX (1 = off). `guidance_interval` is the share of network evaluations in which
+    classifier-free guidance acts. `negative` None and "" are different pictures on SDXL. `spacing` None = as the
+    checkpoint ships it. `clip_skip` 0 = the family's normal. `text_tokens` 0 = the family's normal padding length.
+    `variation` tells apart equal requests to a model without a seed. Raises pydantic's ValidationError; use
+    `Recipe.read` for data from outside.
+    """
+
+    version: Literal[1] = 1
+    checkpoint: Weights
+    prompt: str
+    negative: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    width: Annotated[int, Field(ge=16, le=16384)]
+    height: Annotated[int, Field(ge=16, le=16384)]
+    steps: Annotated[int, Field(ge=1, le=1000)]
+    guidance: Annotated[float, Field(ge=0, le=100)]
+    true_guidance: Annotated[float, Field(ge=1, le=100)] = 1.0
+    guidance_interval: tuple[Share, Share] = (0.0, 1.0)
+    scheduler: SchedulerChoice
+    spacing: Spacing | None = None
+    clip_skip: Annotated[int, Field(ge=0, le=12)] = 0
+    text_tokens: Annotated[int, Field(ge=0, le=512)] = 0
+    variation: Annotated[int, Field(ge=0)] = 0
+    loras: tuple[Lora, ...] = ()
+    references: tuple[Reference, ...] = ()
+    start: Start | None = None
+    mask: Mask | None = None
+    finish: tuple[Pass, ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> "Recipe":
+        if self.mask and not self.start:
+            raise ValueError("a mask needs a start image to repaint; give start too")
+        if self.guidance_interval[0] >= self.guidance_interval[1]:
+            raise ValueError("guidance_interval must begin before it ends, as in (0.0, 0.6)")
+        return self
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits that stand for this picture: file name, cache key, resume test and identity in reports."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+    @property
+    def mode(self) -> Literal["text-to-image", "img2img", "inpaint"]:
+        """What the pipeline does with this recipe."""
+        if self.start is None:
+            return "text-to-image"
+        return "inpaint" if self.mask else "img2img"
