@@ -1,0 +1,118 @@
+"""Tiny SDXL and FLUX with random weights, in float32 and seeded, to run stock pipelines in milliseconds.
+
+Knows nothing about what is tested with them: each function returns the components that a pipeline class takes.
+"""
+
+import string
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+SIZE = 16
+"""Pixels on a side that these models are made for; the autoencoder's factor is 2."""
+
+
+def tiny_sdxl(seed: int = 0) -> dict[str, Any]:
+    """Components of StableDiffusionXL{-,Img2Img,Inpaint}Pipeline; the scheduler is configured as SDXL ships it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        unet = diffusers.UNet2DConditionModel(
+            sample_size=SIZE // 2,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            attention_head_dim=(2, 2),
+            transformer_layers_per_block=(1, 1),
+            use_linear_projection=True,
+            cross_attention_dim=32,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=4,
+            projection_class_embeddings_input_dim=16 + 6 * 4,
+        )
+        return {
+            "unet": unet.eval(),
+            "vae": _vae().eval(),
+            "text_encoder": transformers.CLIPTextModel(_clip()).eval(),
+            "text_encoder_2": transformers.CLIPTextModelWithProjection(_clip()).eval(),
+            "tokenizer": _clip_tokenizer(),
+            "tokenizer_2": _clip_tokenizer(),
+            "scheduler": diffusers.EulerDiscreteScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                steps_offset=1,
+                timestep_spacing="leading",
+            ),
+        }
+
+
+def tiny_flux(seed: int = 0) -> dict[str, Any]:
+    """Components of Flux{-,Img2Img,Inpaint}Pipeline, guidance-distilled like FLUX.1-dev, with its scheduler."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        transformer = diffusers.FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=16,
+            pooled_projection_dim=16,
+            guidance_embeds=True,
+            axes_dims_rope=(4, 6, 6),
+        )
+        t5 = transformers.T5Config(
+            vocab_size=128, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, feed_forward_proj="gated-gelu"
+        )
+        return {
+            "transformer": transformer.eval(),
+            "vae": _vae(shift_factor=0.1, use_quant_conv=False, use_post_quant_conv=False).eval(),
+            "text_encoder": transformers.CLIPTextModel(_clip()).eval(),
+            "text_encoder_2": transformers.T5EncoderModel(t5).eval(),
+            "tokenizer": _clip_tokenizer(),
+            "tokenizer_2": _t5_tokenizer(),
+            "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+        }
+
+
+def _vae(**changes: Any) -> diffusers.AutoencoderKL:
+    return diffusers.AutoencoderKL(
+        sample_size=SIZE,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        latent_channels=4,
+        down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
+        up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
+        **changes,
+    )
+
+
+def _clip() -> transformers.CLIPTextConfig:
+    return transformers.CLIPTextConfig(
+        vocab_size=128,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        projection_dim=16,
+        max_position_embeddings=77,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+
+
+def _clip_tokenizer() -> transformers.CLIPTokenizer:
+    letters = string.ascii_lowercase + string.digits + ",.-"
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    return transformers.CLIPTokenizer(vocab={word: at for at, word in enumerate(words)}, merges=[], model_max_length=77)
+
+
+def _t5_tokenizer() -> transformers.T5TokenizerFast:
+    letters = string.ascii_letters + string.digits + ",.-"
+    vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((letter, -4.0) for letter in "\u2581" + letters)]
+    return transformers.T5TokenizerFast(vocab=vocab, extra_ids=0, model_max_length=512)
