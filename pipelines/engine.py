@@ -1,0 +1,238 @@
+"""Opens a checkpoint and makes pictures of recipes, as a generator of events. Knows nothing about files, runs or people.
+
+1 encode every distinct prompt, 2 put the text encoders away, 3 denoise all lanes side by side (`pipelines.coalesce`),
+4 decode each picture as it ends. Closing the generator cancels: nothing is left running.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+
+from pipelines import autoencoder, schedulers, solvers
+from pipelines.checkpoint import Checkpoint
+from pipelines.coalesce import CellThread, Coalescer, Ended, Reported, Tally, twin
+from pipelines.device import Numerics, less_memory, torch_device
+from pipelines.errors import CellError
+from pipelines.events import Encoding, Event, Failed, Loading, Made, Preview, Shrunk, Stepped, Ticked
+from pipelines.families import family_of
+from pipelines.families.base import Images
+from pipelines.guidance import within
+from pipelines.recipe import Recipe
+from pipelines.weights import LoadedParts
+
+Lanes = Sequence[Sequence[Recipe]]
+
+
+class Engine:
+    """Holds one checkpoint's weights and makes pictures with them, under given numerics.
+
+    `images` gives the pictures that a recipe names by hash. With `previews`, every step tells a rough picture (and
+    waits for the device, which costs a little).
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        numerics: Numerics,
+        *,
+        images: Callable[[Recipe], Images] = lambda _: Images(),
+        previews: bool = False,
+    ) -> None:
+        self.checkpoint, self.numerics = checkpoint, numerics
+        self.tally = Tally()
+        self._family = family_of(checkpoint)
+        self._images, self._previews = images, previews
+        self._parts = LoadedParts(checkpoint, numerics)
+        self._words: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        self._posteriors: dict[str, torch.Tensor] = {}
+
+    def run(self, lanes: Lanes) -> Iterator[Event]:
+        """Make every recipe's picture; each ends in `Made` or `Failed`, in no fixed order.
+
+        Raises CheckpointError while loading, InputError if even the last rung of the memory ladder does not fit.
+        """
+        lanes = fold(lanes, self.numerics.lanes)
+        left = {recipe.key for lane in lanes for recipe in lane}
+        while left:
+            todo = [[recipe for recipe in lane if recipe.key in left] for lane in lanes]
+            shortage = ""
+            try:
+                yield from self._encode([recipe for lane in todo for recipe in lane])
+                yield from self._parts.open([self._family.denoiser, "vae", "scheduler"])
+                for event in self._denoise(todo):
+                    if isinstance(event, Made | Failed):
+                        left.discard(event.key)
+                    yield event
+            except torch.OutOfMemoryError as error:
+                shortage = (str(error) or "out of memory").splitlines()[0]
+            if shortage:  # outside the except block, whose traceback still holds the tensors
+                lanes = yield from self._shrink(lanes, shortage)
+
+    def _encode(self, recipes: Sequence[Recipe]) -> Iterator[Loading | Encoding]:
+        """Turn every distinct prompt into tensors, kept on the CPU, then put the encoders away (not on a CPU)."""
+        family = self._family
+        todo = {family.words(recipe): recipe for recipe in recipes if family.words(recipe) not in self._words}
+        if not todo:
+            return
+        yield from self._parts.open(family.encoders)
+        for done, (words, recipe) in enumerate(todo.items(), 1):
+            with torch.no_grad():
+                made = family.encode(self._parts, recipe, self.checkpoint)
+            self._words[words] = {name: tensor.cpu() for name, tensor in made.items()}
+            yield Encoding(done, len(todo))
+        if torch_device(self.numerics) != "cpu":
+            self._parts.put_away(family.encoders)
+
+    def _denoise(self, lanes: Lanes) -> Iterator[Event]:
+        recipes = {recipe.key: recipe for lane in lanes for recipe in lane}
+        notes: dict[str, dict[str, Any]] = {
+            recipe.key: {"evaluations": 0, "lane": number} for number, lane in enumerate(lanes) for recipe in lane
+        }
+        coalescer = Coalescer(self.numerics.lane_width)
+        coalescer.tally = self.tally
+        threads = [(CellThread(r.key, partial(self._body, r, notes[r.key])) for r in lane) for lane in lanes]
+        with closing(coalescer.run(threads)) as happenings:
+            for happening in happenings:
+                match happening:
+                    case None:
+                        yield Ticked()
+                    case Reported(_, event):
+                        yield event
+                    case Ended(key, latents, None):
+                        yield self._finish(recipes[key], latents, notes[key])
+                    case Ended(_, _, torch.OutOfMemoryError() as error):
+                        raise error
+                    case Ended(key, _, error):
+                        yield Failed(key, f"{type(error).__name__}: {error}")
+
+    def _body(self, recipe: Recipe, notes: dict[str, Any], cell: CellThread) -> Any:
+        """On the cell's thread: the stock pipeline from noise to latents, its denoiser parked at every call."""
+        notes["begun"] = time.monotonic()
+        family, parts, device = self._family, self._parts, torch_device(self.numerics)
+        images = self._images(recipe)
+        generator = torch.Generator("cpu").manual_seed(recipe.seed)
+        scheduler = solvers.build(
+            recipe.scheduler,
+            parts["scheduler"],
+            family=family.name,
+            spacing=recipe.spacing,
+            seed=recipe.seed,
+            generator=generator,
+        )
+        forward: Callable[..., Any] = partial(cell.park, parts[family.denoiser])
+        if recipe.guidance_interval != (0.0, 1.0):
+            forward = within(
+                recipe.guidance_interval, forward, evaluations=_evaluations(recipe), rows=family.rows(recipe)
+            )
+        own = {
+            family.denoiser: twin(parts[family.denoiser], partial(_counted, forward, notes)),
+            "vae": self._remembering_vae(),
+            "scheduler": scheduler,
+        }
+        pipe = family.pipeline({**parts, **own}, recipe)
+        pipe.set_progress_bar_config(disable=True)
+        made = pipe(
+            **{name: tensor.to(device) for name, tensor in self._words[family.words(recipe)].items()},
+            **family.arguments(recipe, images),
+            generator=generator,
+            output_type="latent",
+            callback_on_step_end=partial(self._step, recipe, cell, notes),
+            callback_on_step_end_tensor_inputs=["latents"],
+        )
+        return made.images
+
+    def _step(
+        self, recipe: Recipe, cell: CellThread, notes: dict[str, Any], pipe: Any, index: int, timestep: Any, now: Any
+    ) -> Any:
+        """The pipeline's own callback: tell the step; note where on the noise schedule the first one stood."""
+        if index == 0:
+            notes["beginning"] = solvers.begins_at(pipe.scheduler, timestep)
+        cell.events.append(Stepped(recipe.key, index + 1, pipe.num_timesteps))
+        if self._previews:
+            latents = self._family.latents(now["latents"], recipe, self.checkpoint)
+            cell.events.append(Preview(recipe.key, index + 1, autoencoder.preview(self._colours, latents)))
+        return now
+
+    def _remembering_vae(self) -> Any:
+        """The VAE for one pipeline: it remembers what it encoded (the posterior, not a sample drawn from it).
+
+        Stock img2img and inpainting cast the VAE about; this one stays in its own dtype and answers in the asker's.
+        """
+        vae = self._parts["vae"]
+
+        def encode(x: torch.Tensor) -> Any:
+            name = hashlib.sha256(x.float().cpu().numpy().tobytes()).hexdigest()
+            if name not in self._posteriors:
+                self._posteriors[name] = autoencoder.posterior(vae, x)
+            return autoencoder.as_encoded(self._posteriors[name], x.dtype)
+
+        other: Any = twin(vae, vae.forward)
+        other.encode, other.to = encode, lambda *_, **__: other
+        return other
+
+    @cached_property
+    def _colours(self) -> torch.Tensor:
+        return autoencoder.preview_colours(self._parts["vae"])
+
+    def _finish(self, recipe: Recipe, packed: torch.Tensor, notes: Mapping[str, Any]) -> Made | Failed:
+        """Latents to pixels; values that are no numbers are found before they would become black."""
+        latents = self._family.latents(packed, recipe, self.checkpoint)
+        try:
+            with self._room_to_decode():
+                decoded, warnings = autoencoder.decode(self._parts["vae"], latents)
+        except CellError as error:
+            return Failed(recipe.key, str(error))
+        return Made(
+            recipe.key,
+            decoded,
+            first_timestep=notes["beginning"].timestep,
+            first_sigma=notes["beginning"].sigma,
+            evaluations=notes["evaluations"],
+            numerics=self.numerics,
+            lane=notes["lane"],
+            seconds=time.monotonic() - notes["begun"],
+            warnings=warnings,
+        )
+
+    @contextmanager
+    def _room_to_decode(self) -> Iterator[None]:
+        denoiser = self._parts[self._family.denoiser]
+        if self.numerics.offload == "model":
+            denoiser.to("cpu")
+        try:
+            yield
+        finally:
+            if self.numerics.offload == "model":
+                denoiser.to(torch_device(self.numerics))
+
+    def _shrink(self, lanes: Lanes, shortage: str) -> Generator[Event, None, Lanes]:
+        """Take the next rung of the memory ladder: other numerics, weights opened anew, lanes laid together."""
+        self.numerics = less_memory(self.numerics)
+        yield Shrunk(self.numerics, shortage)
+        self._posteriors.clear()  # a tiled autoencoder encodes differently
+        self._parts.put_away([self._family.denoiser, "vae"])
+        self._parts = LoadedParts(self.checkpoint, self.numerics)
+        return fold(lanes, self.numerics.lanes)
+
+
+def fold(lanes: Lanes, count: int) -> Lanes:
+    """Lay lanes into `count` of them: lane n goes to n modulo `count`, empty ones stay, as their rows are padded."""
+    return [[recipe for lane in lanes[first::count] for recipe in lane] for first in range(count)]
+
+
+def _counted(forward: Callable[..., Any], notes: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    notes["evaluations"] += 1
+    return forward(*args, **kwargs)
+
+
+def _evaluations(recipe: Recipe) -> int:
+    """Evaluations of the network for this recipe; img2img and inpainting walk a part of the steps."""
+    steps = recipe.steps
+    if recipe.start:
+        steps = schedulers.walked(steps, recipe.start.strength, family=recipe.checkpoint.family)
+    return schedulers.evaluations(recipe.scheduler, steps)

@@ -1,0 +1,83 @@
+"""Opens a checkpoint's components, one at a time. Knows nothing about prompts or pictures."""
+
+import gc
+import importlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from pipelines.checkpoint import Checkpoint
+from pipelines.device import Numerics, torch_device
+from pipelines.errors import CheckpointError
+from pipelines.events import Loading
+from pipelines.families import family_of
+
+LIBRARIES = ("diffusers", "transformers")  # nothing else is imported on a model file's word
+
+
+class LoadedParts(dict[str, Any]):
+    """A checkpoint's components by diffusers' names, and the flags of its pipeline; missing ones are None."""
+
+    def __init__(self, checkpoint: Checkpoint, numerics: Numerics) -> None:
+        index = json.loads((checkpoint.folder / "model_index.json").read_text(encoding="utf-8"))
+        flags = {name: value for name, value in index.items() if not name.startswith("_") and not isinstance(value, list)}
+        self._classes = {name: tuple(kind) for name, kind in index.items() if isinstance(kind, list)}
+        super().__init__(dict.fromkeys(self._classes), **flags)
+        self._checkpoint, self._numerics = checkpoint, numerics
+        self._bytes = 0
+
+    def open(self, names: Iterable[str]) -> Iterator[Loading]:
+        """Load what is not loaded yet, telling before each component; raises CheckpointError."""
+        total = self._checkpoint.bytes()
+        transformers.logging.disable_progress_bar()  # ours tells bytes of the whole checkpoint
+        for name in names:
+            if self[name] is None and self._classes[name][0] is not None:
+                folder = self._checkpoint.folder / name
+                yield Loading(name, self._bytes, total)
+                self[name] = self._load(name, folder)
+                self._bytes += sum(file.stat().st_size for file in folder.glob("*") if file.is_file())
+
+    def put_away(self, names: Iterable[str]) -> None:
+        """Forget components and give their memory back."""
+        for name in names:
+            self[name] = None
+        gc.collect()
+        if torch_device(self._numerics) == "cuda":
+            torch.cuda.empty_cache()
+
+    def _load(self, name: str, folder: Path) -> Any:
+        library, class_name = self._classes[name]
+        if library not in LIBRARIES:
+            raise CheckpointError(
+                f"checkpoint {self._checkpoint.name}: {name} asks for code of {library}, which is never run; "
+                f"components come from {' or '.join(LIBRARIES)}"
+            )
+        cls = getattr(importlib.import_module(library), class_name, None)
+        if cls is None:
+            raise CheckpointError(f"checkpoint {self._checkpoint.name}: {library} has no {class_name}; update {library}")
+        if not issubclass(cls, torch.nn.Module):
+            return cls.from_pretrained(folder, local_files_only=True)  # tokenizer or scheduler
+        dtype = getattr(torch, self._numerics.vae_dtype if name == "vae" else self._numerics.dtype)
+        return self._place(name, cls.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True))
+
+    def _place(self, name: str, module: Any) -> Any:
+        device, numerics = torch_device(self._numerics), self._numerics
+        module.eval().requires_grad_(False)
+        if name == family_of(self._checkpoint).denoiser:
+            if numerics.attention == "xformers":
+                module.enable_xformers_memory_efficient_attention()
+            if numerics.offload == "group":
+                module.enable_group_offload(
+                    onload_device=torch.device(device), offload_device=torch.device("cpu"), offload_type="leaf_level"
+                )
+                return module
+            if numerics.compile == "regional":
+                module.compile_repeated_blocks()
+        if name == "vae" and numerics.tiled:
+            module.enable_tiling()
+        return module.to(device)
+
