@@ -1,0 +1,80 @@
+"""A run as a grid for people: which cell is done, failed or waiting, with its values in words.
+
+Knows nothing about how it is drawn (`sweeps.report`) or made (`sweeps.run`).
+"""
+
+from collections.abc import Mapping
+
+from pipelines.recipe import Recipe
+from pipelines.store import Sidecar
+from sweeps.axes import label
+from sweeps.grid import Grid, GridAxis, GridCell, State
+from sweeps.plan import Cell
+from sweeps.prepare import Prepared
+
+
+def grid_of(prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str, str]) -> Grid:
+    """The grid of a run: `done` holds the sidecars of whole pictures, `failed` the reasons, both by key."""
+    axes = tuple(GridAxis(axis.name, axis.labels) for axis in prepared.sweep.axes)
+    cells = [
+        _cell(cell, place, prepared, done, failed) for cell in prepared.cells.cells for place in cell.places
+    ]
+    names = ", ".join(sorted({cell.recipe.checkpoint.name for cell in prepared.cells.cells}))
+    count = f"{len(prepared.keys)} pictures"
+    return Grid(prepared.sweep.name, f"{names} · {count}", axes, tuple(sorted(cells, key=lambda cell: cell.place[::-1])))
+
+
+def _cell(
+    cell: Cell, place: tuple[int, ...], prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str, str]
+) -> GridCell:
+    key = cell.recipe.key
+    sidecar = done.get(key)
+    state: State = "done" if sidecar else "failed" if key in failed else "waiting"
+    warnings = list(cell.warnings)
+    if sidecar:
+        warnings += sidecar.facts.warnings
+        if sidecar.numerics.digest != prepared.numerics.planned.digest:
+            warnings.append("made with other numerics than most of this run; do not compare fine detail")
+    return GridCell(
+        place=place,
+        key=key,
+        picture=f"pictures/{key}.png" if sidecar else None,
+        state=state,
+        reason=failed.get(key, "") if state == "failed" else "",
+        values=(*values_of(cell.recipe), *_facts(sidecar)),
+        warning="; ".join(warnings),
+    )
+
+
+def values_of(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """A recipe's values as (name, text) for people; what is at its neutral value is left out."""
+    values: list[tuple[str, str]] = [
+        ("checkpoint", recipe.checkpoint.name or recipe.checkpoint.digest[:12]),
+        ("prompt", recipe.prompt),
+    ]
+    if recipe.negative is not None:
+        values.append(("negative", recipe.negative or "(empty text)"))
+    options = "".join(f" {name}={value}" for name, value in recipe.scheduler.options)
+    values += [
+        ("guidance", label(recipe.guidance)),
+        ("steps", str(recipe.steps)),
+        ("scheduler", recipe.scheduler.name + options),
+        ("seed", str(recipe.seed)),
+        ("size", f"{recipe.width} x {recipe.height}"),
+    ]
+    for name in ("true_guidance", "guidance_interval", "spacing", "clip_skip", "text_tokens", "variation"):
+        value = getattr(recipe, name)
+        if value != type(recipe).model_fields[name].default:
+            values.append((name, label(value)))
+    if recipe.start:
+        values += [("mode", recipe.mode), ("strength", label(recipe.start.strength))]
+    return tuple(values)
+
+
+def _facts(sidecar: Sidecar | None) -> tuple[tuple[str, str], ...]:
+    if sidecar is None:
+        return ()
+    facts = sidecar.facts
+    begins = "" if facts.first_timestep is None else f"{facts.first_timestep:.1f}, sigma {facts.first_sigma:.3f}"
+    return (("network calls", str(facts.evaluations)), ("first timestep", begins), ("lane", str(sidecar.lane)))
+

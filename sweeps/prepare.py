@@ -1,0 +1,154 @@
+"""From a Sweep to a run that could start: cells, numerics, plan. Writes nothing, loads no weights.
+
+Knows nothing about how pictures are made. What an existing run folder says (its numerics, its lanes) is kept.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipelines.checkpoint import Checkpoint, find
+from pipelines.device import Numerics, decide, honour
+from pipelines.draft import Draft, Taken, settle
+from pipelines.errors import InputError, NumericsError
+from pipelines.families import family_of
+from pipelines.files import DISK, Files
+from pipelines.frozen import Frozen
+from pipelines.images import content_hash, open_image
+from pipelines.recipe import Recipe
+from sweeps.plan import Cells, Plan, cells, extend, from_lines
+from sweeps.sweep import Sweep, read_toml
+
+SWEEP, PLAN, NUMERICS = "sweep.toml", "plan.jsonl", "numerics.json"
+
+
+class RunNumerics(Frozen):
+    """`numerics.json`: what the run was planned with (its lanes are the plan's), and what it goes on with.
+
+    They differ when memory ran out on the way: the same lanes are then laid together.
+    """
+
+    planned: Numerics
+    now: Numerics
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that could start. `images` are the files that recipes name by content hash."""
+
+    folder: Path
+    sweep: Sweep
+    cells: Cells
+    plan: Plan
+    numerics: RunNumerics
+    checkpoints: Mapping[str, Checkpoint]
+    """By weights digest."""
+    images: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Keys of the cells that the sweep asks for; the plan may hold more, from an earlier version of the sweep."""
+        return frozenset(cell.recipe.key for cell in self.cells.cells)
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """The cells' recipes by key."""
+        return {cell.recipe.key: cell.recipe for cell in self.cells.cells}
+
+
+def prepare(
+    sweep: Sweep,
+    folder: Path,
+    *,
+    asked: Mapping[str, Any],
+    new_numerics: bool = False,
+    lookup: Callable[[str], Checkpoint] = find,
+    files: Files = DISK,
+) -> Prepared:
+    """Settle every cell and lay the plan; an existing run in `folder` keeps its numerics and every cell's lane.
+
+    `asked` overrides numerics by field name. Raises SweepError, CheckpointError, NumericsError.
+    """
+    lookup = cache(lookup)
+    checkpoints: dict[str, Checkpoint] = {}
+    images: dict[str, Path] = {}
+    seen: dict[Path, Taken] = {}
+
+    def take(path: Path) -> Taken:
+        if path not in seen:
+            image = open_image(path)
+            seen[path] = Taken(content_hash(image), image.width, image.height)
+            images[seen[path].image] = path
+        return seen[path]
+
+    def settled(draft: Draft) -> tuple[Recipe, tuple[str, ...]]:
+        checkpoint = lookup(draft.checkpoint)
+        checkpoints[checkpoint.weights.digest] = checkpoint
+        return settle(draft, checkpoint, take)
+
+    wanted = cells(sweep, settled)
+    numerics = None if new_numerics else _kept_numerics(folder, asked, files)
+    if numerics is None:
+        fresh = _decided(wanted, checkpoints, asked)
+        numerics = RunNumerics(planned=fresh, now=fresh)
+        plan = Plan(fresh.lanes, fresh.lane_width)
+    else:
+        plan = _kept_plan(folder, numerics.planned, files)
+    return Prepared(folder, sweep, wanted, extend(plan, wanted), numerics, checkpoints, images)
+
+
+def run_folder(runs: Path, sweep: Sweep, today: str) -> Path:
+    """Where this sweep's run lies in `runs`: the newest one of its name, else `<today>-<name>`; today as YYYY-MM-DD."""
+    slug = re.sub(r"[^a-z0-9]+", "-", sweep.name.lower()).strip("-")[:60] or "sweep"
+    named = re.compile(rf"\d{{4}}-\d\d-\d\d-{re.escape(slug)}")
+    found = sorted(path for path in runs.glob(f"*-{slug}") if named.fullmatch(path.name) and path.is_dir())
+    return found[-1] if found else runs / f"{today}-{slug}"
+
+
+def reopen(folder: Path, *, lookup: Callable[[str], Checkpoint] = find) -> Prepared:
+    """The run that lies in a folder, as it was last asked for; raises InputError if there is none."""
+    if not (folder / SWEEP).is_file():
+        raise InputError(f"{folder} is no run folder (it holds no {SWEEP}); give the folder that a sweep wrote")
+    return prepare(read_toml(folder / SWEEP), folder, asked={}, lookup=lookup)
+
+
+def _decided(wanted: Cells, checkpoints: Mapping[str, Checkpoint], asked: Mapping[str, Any]) -> Numerics:
+    recipes = [cell.recipe for cell in wanted.cells]
+    families = {recipe.checkpoint.family for recipe in recipes}
+    return decide(
+        family="flux" if families == {"flux"} else "sdxl",
+        pixels=max(recipe.width * recipe.height for recipe in recipes),
+        lane_width=max(family_of(checkpoints[r.checkpoint.digest]).rows(r) for r in recipes),
+        cells=len(recipes),
+        forwards=sum(cell.work.evaluations for cell in wanted.cells),
+        asked=asked,
+    )
+
+
+def _kept_numerics(folder: Path, asked: Mapping[str, Any], files: Files) -> RunNumerics | None:
+    if files.size(folder / NUMERICS) is None:
+        return None
+    try:
+        kept = RunNumerics.read(json.loads(files.read(folder / NUMERICS)))
+    except (ValueError, TypeError):
+        raise NumericsError(f"{folder / NUMERICS} cannot be read; give --new-numerics (new pictures are marked)") from None
+    for name, value in asked.items():
+        had = {"cpu": "cpu", "mps": "mps"}.get(kept.now.device, "cuda") if name == "device" else getattr(kept.now, name)
+        if value is not None and had != value:
+            raise NumericsError(
+                f"this run was planned with {name} {had}, not {value}; leave it out, or give --new-numerics "
+                "(new pictures are marked)"
+            )
+    honour(kept.now)
+    return kept
+
+
+def _kept_plan(folder: Path, numerics: Numerics, files: Files) -> Plan:
+    lines: list[str] = []
+    if files.size(folder / PLAN) is not None:
+        lines = files.read(folder / PLAN).decode().splitlines()
+    return from_lines(lines, lanes=numerics.lanes, lane_width=numerics.lane_width)
