@@ -1,0 +1,59 @@
+"""The command `sidelight`. Knows nothing about tensors: it turns words into nouns, and errors into one line.
+
+Exit codes: 0 done, 1 some cells failed, 2 wrong input, 3 busy, 4 paused by the disk, 130 cancelled.
+"""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from pipelines.errors import SidelightError
+from workbench import bench_command, picture_commands, run_commands, sweep_commands
+
+app = typer.Typer(
+    name="sidelight",
+    help="Find the settings at which a checkpoint's skin stops looking like plastic, on your own GPU.",
+    epilog="Exit codes: 0 done, 1 some cells failed, 2 wrong input, 3 busy, 4 paused by the disk, 130 cancelled.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+sweeps_app = typer.Typer(help="Make grids of pictures.", no_args_is_help=True, rich_markup_mode=None)
+picture_app = typer.Typer(help="Look at one picture, or make it again.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(sweeps_app, name="sweep")
+app.add_typer(picture_app, name="picture")
+
+sweeps_app.command("run")(sweep_commands.sweep_run)
+picture_app.command("show")(picture_commands.show)
+picture_app.command("again")(picture_commands.again)
+app.command("check")(run_commands.check)
+app.command("schedulers")(run_commands.schedulers)
+app.command("bench")(bench_command.bench)
+
+
+@sweeps_app.callback()
+def _sweep() -> None:
+    """Make grids of pictures."""
+
+
+@app.callback(invoke_without_command=True)
+def _root(show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    if show_version:
+        typer.echo(f"sidelight {version('sidelight')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: errors a person can fix become one line on stderr and their exit code."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no command of this version fetches anything
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    try:
+        app()
+    except SidelightError as error:
+        typer.echo(f"sidelight: {error}", err=True)
+        sys.exit(error.exit_code)

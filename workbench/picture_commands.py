@@ -1,0 +1,101 @@
+"""`sidelight picture show|again`: what a picture says about itself, and making it once more. Knows nothing about runs."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import metadata
+from pipelines.checkpoint import Checkpoint, find
+from pipelines.device import honour
+from pipelines.errors import CheckpointError, InputError
+from pipelines.metadata import Embedded
+
+File = Annotated[Path, typer.Argument(help="A PNG made by Sidelight.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def show(file: File, as_json: AsJson = False) -> None:
+    """Print the recipe of a picture: what made it, with which numerics, in which lane."""
+    embedded = _embedded(file)
+    if as_json:
+        typer.echo(json.dumps({"key": embedded.recipe.key, **embedded.model_dump(mode="json")}))
+        return
+    numerics = embedded.numerics
+    typer.echo(metadata.caption(embedded.recipe))
+    typer.echo(
+        f"made on {numerics.device} in {numerics.dtype}, {numerics.lanes} lanes of {numerics.lane_width} rows, "
+        f"lane {embedded.lane} (numerics {numerics.digest})"
+    )
+
+
+def again(
+    file: File,
+    out: Annotated[Path | None, typer.Option(help="Keep the new picture here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a picture again, with its own numerics and lane, and say whether the bytes are equal."""
+    embedded = _embedded(file)
+    honour(embedded.numerics)
+    png = _made_again(embedded, file)
+    is_equal = png == file.read_bytes()
+    if out:
+        out.write_bytes(png)
+    told = {"file": str(file), "key": embedded.recipe.key, "bytes_equal": is_equal}
+    verdict = "every byte is equal" if is_equal else f"the bytes differ: {_difference(png, file)}"
+    typer.echo(json.dumps(told) if as_json else f"{embedded.recipe.key}: made again, {verdict}")
+    if not is_equal:
+        raise typer.Exit(1)
+
+
+def _embedded(file: Path) -> Embedded:
+    embedded = metadata.read(file)
+    if embedded is None:
+        raise InputError(f"{file} holds no Sidelight recipe; give a picture from a run's pictures/ folder")
+    return embedded
+
+
+def _made_again(embedded: Embedded, file: Path) -> bytes:
+    """The PNG of the same recipe, in the same slot of a forward of as many rows."""
+    from pipelines.events import Failed, Made
+    from pipelines.store import Store
+    from sweeps.run import encoded
+    from workbench.engines import open_engine
+
+    recipe = embedded.recipe
+    lanes = [[recipe] if lane == embedded.lane else [] for lane in range(embedded.numerics.lanes)]
+    with tempfile.TemporaryDirectory() as nowhere:
+        run = file.resolve().parent.parent
+        store = Store(run if (run / "inputs").is_dir() else Path(nowhere))
+        for event in open_engine(_checkpoint(embedded), embedded.numerics, store).run(lanes):
+            if isinstance(event, Failed):
+                raise InputError(f"{recipe.key} cannot be made again: {event.reason}")
+            if isinstance(event, Made):
+                return encoded(event, recipe)
+    raise AssertionError("an engine ended without making or failing its one picture")
+
+
+def _checkpoint(embedded: Embedded) -> Checkpoint:
+    wanted = embedded.recipe.checkpoint
+    checkpoint = find(wanted.name)
+    if checkpoint.weights.digest != wanted.digest:
+        raise CheckpointError(
+            f"checkpoint {wanted.name} here is {checkpoint.weights.digest[:12]}, the picture was made with "
+            f"{wanted.digest[:12]}; put those weights back to make it again"
+        )
+    return checkpoint
+
+
+def _difference(png: bytes, file: Path) -> str:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as new, Image.open(file) as old:
+        gap = np.abs(np.asarray(new, dtype=np.int16) - np.asarray(old, dtype=np.int16))
+    if not gap.any():
+        return "pixels are equal, the text beside them is not"
+    return f"{(gap > 0).mean():.2%} of the values, by up to {gap.max()} of 255 levels"

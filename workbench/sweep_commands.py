@@ -1,0 +1,154 @@
+"""`sidelight sweep run`: words of the command line to a Sweep, a Sweep to a run. Knows nothing about how it is made."""
+
+import json
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.draft import Draft
+from pipelines.errors import Cancelled, SweepError
+from pipelines.events import Loading
+from sweeps import prepare as preparing
+from sweeps.axes import grammar
+from sweeps.plan import outline
+from sweeps.prepare import Prepared
+from sweeps.run import Finished, run
+from sweeps.speed import cost, remember
+from sweeps.sweep import Sweep, from_flags, read_toml
+from workbench.interrupt import Interrupt
+from workbench.progress import ProgressLine
+
+RUNS = Path("~/Sidelight/runs")
+Values = Annotated[list[str] | None, typer.Option(metavar="VALUES", rich_help_panel="Recipe")]
+Text = Annotated[list[str] | None, typer.Option(metavar="TEXT", rich_help_panel="Recipe")]
+
+
+def sweep_run(
+    file: Annotated[Path | None, typer.Argument(help="A sweep.toml, or a run folder to go on with.")] = None,
+    checkpoint: Values = None,
+    prompt: Text = None,
+    negative: Text = None,
+    seed: Values = None,
+    width: Values = None,
+    height: Values = None,
+    steps: Values = None,
+    guidance: Values = None,
+    true_guidance: Values = None,
+    guidance_interval: Values = None,
+    scheduler: Values = None,
+    spacing: Values = None,
+    clip_skip: Values = None,
+    text_tokens: Values = None,
+    variation: Values = None,
+    start: Values = None,
+    strength: Values = None,
+    mask: Values = None,
+    replace: Annotated[list[str] | None, typer.Option(help="Vary words: 'old => new | other'.")] = None,
+    zips: Annotated[list[str] | None, typer.Option("--zip", help="Axes that walk together: 'width, height'.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Keep cells: 'guidance <= 4 or steps >= 20'.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Drop cells, same grammar.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the sweep; its run folder is called after it.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Run folder; the same folder again goes on there.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = RUNS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, make nothing.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="One cell at a time, bit-equal to the stock pipeline.")] = False,
+    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu; the best one there is if left out.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
+    attention: Annotated[str | None, typer.Option(help="sdpa or xformers.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Pictures side by side.")] = None,
+    compiled: Annotated[str | None, typer.Option("--compile", help="off or regional.")] = None,
+    new_numerics: Annotated[bool, typer.Option("--new-numerics", help="Decide device and rows anew; marked.")] = False,
+    keep_failed: Annotated[bool, typer.Option("--keep-failed", help="Do not try failed cells again.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the result as JSON.")] = False,
+) -> None:
+    """Make a grid of pictures; the same command again goes on where it stopped.
+
+    \f
+    Raises SidelightError, which `main` prints.
+    """
+    given = {field: value for field, value in locals().items() if field in Draft.model_fields and value}
+    is_folder = file is not None and file.is_dir()
+    sweep = _sweep(file, given, name, replace=replace or [], zips=zips or [], where=where or [], skip=skip or [])
+    folder = file if is_folder and file else out or preparing.run_folder(runs.expanduser(), sweep, str(date.today()))
+    asked = {"device": device, "dtype": dtype, "attention": attention, "lanes": 1 if exact else lanes, "compile": compiled}
+    prepared = preparing.prepare(sweep, folder, asked=asked, new_numerics=new_numerics)
+    if dry_run:
+        _print_plan(prepared, as_json)
+        return
+    finished = _follow(prepared, quiet=quiet or as_json, retry_failed=not keep_failed)
+    if as_json:
+        typer.echo(json.dumps(_summary(prepared, finished)))
+    if finished.failed:
+        raise typer.Exit(1)
+
+
+sweep_run.__doc__ = f"{(sweep_run.__doc__ or '').partition(chr(12))[0]}\n\n\b\n{grammar()}"
+
+
+def _sweep(file: Path | None, given: dict[str, list[str]], name: str, **other: Any) -> Sweep:
+    if file is None:
+        if not given.get("checkpoint"):
+            raise SweepError("no checkpoint is given; say --checkpoint demo-sdxl, or give a sweep.toml")
+        return from_flags(name or _name(given), given, **other)
+    if given or any(other.values()):
+        flag = next(iter([*given, *(key for key, value in other.items() if value)]))
+        raise SweepError(f"--{flag.replace('_', '-')} is given beside {file}; change the file, or give flags alone")
+    sweep = read_toml(file / preparing.SWEEP if file.is_dir() else file)
+    return sweep.but(name=name) if name else sweep
+
+
+def _name(given: dict[str, list[str]]) -> str:
+    words = " ".join(given.get("prompt", [])).split()[:6]
+    return " ".join(words) or "untitled"
+
+
+def _follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
+    from workbench.engines import open_engine  # loads torch
+
+    work = {entry.key: entry.row_evaluations for entry in prepared.plan.entries if entry.key in prepared.keys}
+    line = ProgressLine(work, quiet=quiet)
+    again = f"sidelight sweep run {prepared.folder}"
+    finished: Finished | None = None
+    with Interrupt() as interrupt, line, remember(prepared) as speed:
+        try:
+            with closing(run(prepared, open_engine=open_engine, retry_failed=retry_failed)) as happenings:
+                for happening in happenings:
+                    line.follow(happening)
+                    speed.follow(happening)
+                    interrupt.at_once = isinstance(happening, Loading)
+                    if isinstance(happening, Finished):
+                        finished = happening
+                    elif interrupt.asked:
+                        break
+        except KeyboardInterrupt:
+            finished = None
+    if finished is None:
+        raise Cancelled(f"stopped; what is whole is kept. Go on with: {again}")
+    return finished
+
+
+def _print_plan(prepared: Prepared, as_json: bool) -> None:
+    plan = prepared.plan.only(prepared.keys)
+    told = outline(prepared.cells, plan, cost(prepared, plan))
+    numerics = prepared.numerics.now
+    if as_json:
+        typer.echo(json.dumps({**told.as_dict(), "folder": str(prepared.folder), "numerics": numerics.model_dump()}))
+        return
+    typer.echo(f"{prepared.folder}\n{told.text()}")
+    for name, reason in dict(numerics.reasons).items():
+        typer.echo(f"{name} {getattr(numerics, name)}: {reason}")
+
+
+def _summary(prepared: Prepared, finished: Finished) -> dict[str, Any]:
+    return {
+        "folder": str(prepared.folder),
+        "cells": len(prepared.keys),
+        "made": finished.made,
+        "failed": finished.failed,
+        "report": str(finished.report),
+        "contact_sheet": str(finished.sheet),
+    }
