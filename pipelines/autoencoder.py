@@ -55,7 +55,7 @@ def as_encoded(moments: torch.Tensor, dtype: torch.dtype) -> AutoencoderKLOutput
 def preview_colours(vae: Any) -> torch.Tensor:
     """(channels + 1, 3): the linear map from latents (and 1) to sRGB in 0..1 that fits this autoencoder best.
 
-    Fitted by least squares on smooth random latents, so it holds for any autoencoder; the same every time.
+    Fitted by least squares on smooth random latents, so it holds for any autoencoder; seeded.
     """
     generator = torch.Generator("cpu").manual_seed(0)
     channels = vae.config.latent_channels

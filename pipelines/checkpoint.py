@@ -31,7 +31,10 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 
 
 class Defaults(Frozen):
-    """What is used where a draft says nothing; text_tokens 0 = the family's normal; trained_guidance is lowest, highest (as text: 1..7)."""
+    """What is used where a draft says nothing.
+
+    text_tokens 0 = the family's normal; trained_guidance is the lowest and highest, as text 1..7.
+    """
 
     width: int
     height: int
@@ -40,6 +43,11 @@ class Defaults(Frozen):
     scheduler: str = "euler"
     text_tokens: int = 0
     trained_guidance: tuple[float, float] | None = None
+
+    @field_validator("trained_guidance", mode="before")
+    @classmethod
+    def _span(cls, value: Any) -> Any:
+        return tuple(value.split("..")) if isinstance(value, str) else value
 
     @field_validator("trained_guidance", mode="before")
     @classmethod
@@ -59,7 +67,13 @@ class Checkpoint:
 
     def config(self, component: str) -> Mapping[str, Any]:
         """A component's config.json; raises CheckpointError if it is missing or no JSON."""
-        return _json(self.folder / component / "config.json", self.name)
+        if component not in self._configs:
+            self._configs[component] = _json(self.folder / component / "config.json", self.name)
+        return self._configs[component]
+
+    @cached_property
+    def _configs(self) -> dict[str, Mapping[str, Any]]:
+        return {}
 
     @cached_property
     def latent_factor(self) -> int:
@@ -67,19 +81,12 @@ class Checkpoint:
         return int(2 ** (len(self.config("vae")["block_out_channels"]) - 1))
 
     @cached_property
-    def defaults(self) -> Defaults:
-        """Default settings: the family's for this checkpoint, then what models.txt says."""
-        from pipelines.families import family_of
-
-        return family_of(self).defaults(self).but(**self.asked)
-
-    @cached_property
     def weights(self) -> Weights:
         """This checkpoint in a Recipe. Reads and hashes every file once, then only looks at size, time and inode."""
         return Weights(digest=self._digest(), family=self.family, name=self.name)
 
     def files(self) -> Iterator[tuple[str, Path]]:
-        """(component, file) of everything that is loaded, in a fixed order; raises CheckpointError for what is damaged."""
+        """(component, file) of everything that is loaded, in a fixed order; raises CheckpointError for a damaged one."""
         index = _json(self.folder / "model_index.json", self.name)
         for component in sorted(name for name, kind in index.items() if isinstance(kind, list) and kind[0]):
             found = sorted(p for p in (self.folder / component).glob("*") if p.suffix in (".json", ".txt", ".model"))
@@ -98,7 +105,10 @@ class Checkpoint:
 
     def _digest(self) -> str:
         hashes = FileHashes()
-        lines = [f"{component}/{path.name} {hashes.of(path)}\n" for component, path in self.files()]
+        index = _json(self.folder / "model_index.json", self.name)
+        flags = {name: value for name, value in index.items() if name[0] != "_" and not isinstance(value, list)}
+        lines = [f"{name} {flags[name]}\n" for name in sorted(flags)]
+        lines += [f"{component}/{path.name} {hashes.of(path)}\n" for component, path in self.files()]
         hashes.save()
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -162,7 +172,9 @@ def _entry(words: list[str], beside: Path) -> Checkpoint:
 def _family(folder: Path, wanted: str) -> FamilyName:
     kind = _json(folder / "model_index.json", wanted).get("_class_name", "")
     if kind not in PIPELINES:
-        raise CheckpointError(f"checkpoint {wanted} is a {kind or 'folder of an unknown kind'}; opened: {', '.join(PIPELINES)}")
+        raise CheckpointError(
+            f"checkpoint {wanted} is a {kind or 'folder of an unknown kind'}; opened: {', '.join(PIPELINES)}"
+        )
     return PIPELINES[kind]
 
 
@@ -170,13 +182,17 @@ def _json(path: Path, name: str) -> Mapping[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise CheckpointError(f"checkpoint {name}: {path.parent.name}/{path.name} is missing; copy the whole folder again") from None
+        raise CheckpointError(
+            f"checkpoint {name}: {path.parent.name}/{path.name} is missing; copy the whole folder again"
+        ) from None
     except ValueError:
-        raise CheckpointError(f"checkpoint {name}: {path.parent.name}/{path.name} is no JSON; copy the whole folder again") from None
+        raise CheckpointError(
+            f"checkpoint {name}: {path.parent.name}/{path.name} is no JSON; copy the whole folder again"
+        ) from None
 
 
 def _whole(path: Path) -> None:
-    """Compare a safetensors file's length with what its header says: finds a download that broke off, in microseconds."""
+    """Compare a safetensors file's length with what its header says: finds a download that broke off, at once."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = int.from_bytes(file.read(8), "little")

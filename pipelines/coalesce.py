@@ -277,7 +277,7 @@ class Coalescer:
             rows += [spare] * empty
             if call:
                 rows.append(call.leaves[index])
-        return torch.cat(rows)
+        return torch.cat(rows).contiguous()  # cat keeps a layout that all rows share, and the layout changes rounding
 
 
 @cache

@@ -14,6 +14,7 @@ from pipelines import schedulers
 from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
 from pipelines.families import family_of
+from pipelines.families.base import settings
 from pipelines.frozen import Frozen
 from pipelines.recipe import SHA256, Recipe, Spacing
 
@@ -58,7 +59,8 @@ def settle(draft: Draft, checkpoint: Checkpoint, take: Callable[[Path], Taken]) 
     if (draft.start is None) != (draft.strength is None):
         missing, given = ("strength", "start") if draft.start else ("start", "strength")
         raise RecipeError(f"{given} is given without {missing}; img2img needs both (strength 0.4-0.6 keeps the face)")
-    family, defaults = family_of(checkpoint), checkpoint.defaults
+    family = family_of(checkpoint)
+    defaults = settings(family, checkpoint)
     start = take(Path(draft.start)) if draft.start else None
     mask = take(Path(draft.mask)) if draft.mask else None
     recipe = Recipe.read(

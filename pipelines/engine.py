@@ -31,8 +31,9 @@ Lanes = Sequence[Sequence[Recipe]]
 class Engine:
     """Holds one checkpoint's weights and makes pictures with them, under given numerics.
 
-    `images` gives the pictures that a recipe names by hash. With `previews`, every step tells a rough picture (and
-    waits for the device, which costs a little).
+    `images` gives the pictures that a recipe names by hash. `open_parts` gives the checkpoint's components, under these
+    numerics or, where memory runs out, under smaller ones. With `previews`, every step tells a rough picture (and waits
+    for the device, which costs a little).
     """
 
     def __init__(
@@ -41,13 +42,14 @@ class Engine:
         numerics: Numerics,
         *,
         images: Callable[[Recipe], Images] = lambda _: Images(),
+        open_parts: Callable[[Checkpoint, Numerics], LoadedParts] = LoadedParts,
         previews: bool = False,
     ) -> None:
         self.checkpoint, self.numerics = checkpoint, numerics
         self.tally = Tally()
         self._family = family_of(checkpoint)
-        self._images, self._previews = images, previews
-        self._parts = LoadedParts(checkpoint, numerics)
+        self._images, self._open_parts, self._previews = images, open_parts, previews
+        self._parts = open_parts(checkpoint, numerics)
         self._words: dict[tuple[Any, ...], Mapping[str, Any]] = {}
         self._posteriors: dict[str, torch.Tensor] = {}
 
@@ -93,7 +95,7 @@ class Engine:
         notes: dict[str, dict[str, Any]] = {
             recipe.key: {"evaluations": 0, "lane": number} for number, lane in enumerate(lanes) for recipe in lane
         }
-        coalescer = Coalescer(self.numerics.lane_width)
+        coalescer = Coalescer(min(self.numerics.lane_width, self._family.lane_width))
         coalescer.tally = self.tally
         threads = [(CellThread(r.key, partial(self._body, r, notes[r.key])) for r in lane) for lane in lanes]
         with closing(coalescer.run(threads)) as happenings:
@@ -124,13 +126,13 @@ class Engine:
             seed=recipe.seed,
             generator=generator,
         )
-        forward: Callable[..., Any] = partial(cell.park, parts[family.denoiser])
+        forward: Callable[..., Any] = partial(_counted, partial(cell.park, parts[family.denoiser]), notes)
         if recipe.guidance_interval != (0.0, 1.0):
             forward = within(
                 recipe.guidance_interval, forward, evaluations=_evaluations(recipe), rows=family.rows(recipe)
             )
         own = {
-            family.denoiser: twin(parts[family.denoiser], partial(_counted, forward, notes)),
+            family.denoiser: twin(parts[family.denoiser], forward),
             "vae": self._remembering_vae(),
             "scheduler": scheduler,
         }
@@ -216,7 +218,7 @@ class Engine:
         yield Shrunk(self.numerics, shortage)
         self._posteriors.clear()  # a tiled autoencoder encodes differently
         self._parts.put_away([self._family.denoiser, "vae"])
-        self._parts = LoadedParts(self.checkpoint, self.numerics)
+        self._parts = self._open_parts(self.checkpoint, self.numerics)
         return fold(lanes, self.numerics.lanes)
 
 

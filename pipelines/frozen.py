@@ -19,7 +19,7 @@ class Frozen(BaseModel):
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Validate outside data; raises InputError with one line that names the field, the value and what is allowed."""
+        """Validate outside data; raises InputError: one line with the field, the value and what is allowed."""
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:

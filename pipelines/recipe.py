@@ -29,7 +29,7 @@ class Weights(Frozen):
 
 
 class SchedulerChoice(Frozen):
-    """A scheduler by our canonical name (`sidelight schedulers`) and options of its class that differ from that name's."""
+    """A scheduler by our name (`sidelight schedulers`), and options of its class that differ from that name's."""
 
     name: str
     options: tuple[tuple[str, str | int | float | bool], ...] = ()
@@ -52,7 +52,7 @@ class Lora(Frozen):
 
 
 class Reference(Frozen):
-    """An image whose skin (or style) pulls the picture. weight 0 = not at all, 1 = fully; 0.4-0.6 is the normal range."""
+    """An image whose skin pulls the picture. weight 0 = not at all, 1 = fully; 0.4-0.6 is the normal range."""
 
     image: SHA256
     role: Literal["skin", "start"] = "skin"
@@ -60,7 +60,7 @@ class Reference(Frozen):
 
 
 class Start(Frozen):
-    """The image that img2img and inpainting begin from; strength is diffusers' denoising strength (1 = nothing kept)."""
+    """The image that img2img and inpainting begin from; strength is diffusers' own (1 = nothing kept)."""
 
     image: SHA256
     strength: Annotated[float, Field(gt=0, le=1)]

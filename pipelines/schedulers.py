@@ -7,6 +7,7 @@ Options are checked here because diffusers keeps one that a class does not know,
 import difflib
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from pipelines.errors import RecipeError
 from pipelines.recipe import FamilyName, SchedulerChoice, Spacing
@@ -75,6 +76,7 @@ class Row:
     note: str
 
 
+@cache
 def named(text: str) -> SchedulerChoice:
     """The choice that `name:option=value:...` means: our, A1111's or ComfyUI's spelling, in any case.
 
@@ -112,14 +114,6 @@ def from_comfy(sampler: str, scheduler: str, *, family: FamilyName) -> tuple[Sch
     Paired by algorithm: the pixels still differ from ComfyUI's. Raises RecipeError where there is no counterpart.
     """
     return _paired(_kind(sampler), _normal(scheduler), "linspace", family)
-
-
-def to_a1111(choice: SchedulerChoice) -> tuple[str, str]:
-    """A1111's sampler label (our name where it has none) and schedule type ("" where the grid is the plain one)."""
-    base, _, ending = choice.name.rpartition("-")
-    schedule = ending.title() if ending in ("karras", "exponential", "beta") else ""
-    kind = KINDS[base if schedule else choice.name]
-    return next((alias for alias in kind.aliases if alias[0].isupper()), kind.name), schedule
 
 
 def check(choice: SchedulerChoice, *, family: FamilyName, mode: Mode, spacing: Spacing | None, steps: int) -> None:

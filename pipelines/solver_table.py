@@ -203,7 +203,8 @@ _BASES = (
         "unipc", "UniPCMultistep", "UniPCMultistep", spaced="plain",
         own=(("final_sigmas_type", "zero"), ("lower_order_final", True), ("solver_order", 2), ("solver_type", "bh2")),
         takes=("final_sigmas_type", "solver_order"), flow_takes=("solver_order", *_FLOW),
-        range=("sigma_max", "sigma_min"), aliases=("UniPC", "uni_pc_bh2"), note="bh2; A1111's UniPC is bh1 unless changed",
+        range=("sigma_max", "sigma_min"), aliases=("UniPC", "uni_pc_bh2"),
+        note="bh2; A1111's UniPC is bh1 unless changed",
     ),
     _Base(
         "unipc-bh1", "UniPCMultistep", spaced="plain", takes=("solver_order",),

@@ -60,9 +60,15 @@ class LoadedParts(dict[str, Any]):
         if cls is None:
             raise CheckpointError(f"checkpoint {self._checkpoint.name}: {library} has no {class_name}; update {library}")
         if not issubclass(cls, torch.nn.Module):
-            return cls.from_pretrained(folder, local_files_only=True)  # tokenizer or scheduler
+            return self.read(cls, folder, None)
         dtype = getattr(torch, self._numerics.vae_dtype if name == "vae" else self._numerics.dtype)
-        return self._place(name, cls.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True))
+        return self._place(name, self.read(cls, folder, dtype))
+
+    def read(self, cls: Any, folder: Path, dtype: torch.dtype | None) -> Any:
+        """One component of that class; dtype None: it holds no weights (a tokenizer or scheduler)."""
+        if dtype is None:
+            return cls.from_pretrained(folder, local_files_only=True)
+        return cls.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
 
     def _place(self, name: str, module: Any) -> Any:
         device, numerics = torch_device(self._numerics), self._numerics

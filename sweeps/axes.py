@@ -17,7 +17,7 @@ from pipelines.draft import Draft
 from pipelines.errors import InputError, SweepError
 from pipelines.frozen import Frozen
 
-Kind = Literal["whole", "number", "name", "text", "span"]
+Kind = Literal["whole", "number", "name", "path", "text", "span"]
 Value = int | float | str | tuple[float, float]
 
 KINDS: Mapping[str, Kind] = {
@@ -36,9 +36,9 @@ KINDS: Mapping[str, Kind] = {
     "clip_skip": "whole",
     "text_tokens": "whole",
     "variation": "whole",
-    "start": "name",
+    "start": "path",
     "strength": "number",
-    "mask": "name",
+    "mask": "path",
 }
 """What every field of a Draft takes."""
 
@@ -165,7 +165,7 @@ def kind_of(field: str) -> Kind:
 def read_values(field: str, texts: Sequence[str], *, beside: Path = Path()) -> tuple[Value, ...]:
     """The values that `texts` (one for each time a flag is given) mean for this field, in order.
 
-    `@FILE` is looked for in `beside`. Raises SweepError: what was given, where, and what to write.
+    `@FILE` and relative paths are looked for in `beside`. Raises SweepError: what was given, where, and what to write.
     """
     kind, values = kind_of(field), list[Value]()
     for text in texts:
@@ -173,6 +173,8 @@ def read_values(field: str, texts: Sequence[str], *, beside: Path = Path()) -> t
             values += _texts(field, text, beside)
         elif kind in ("whole", "number"):
             values += [_exact(field, kind, value, text) for value in _numbers(field, kind, text)]
+        elif kind == "path":
+            values += [str(beside / Path(item).expanduser()) for item in _items(field, text)]
         else:
             values += [_span(field, item) if kind == "span" else item for item in _items(field, text)]
     if not values:
@@ -187,7 +189,7 @@ def write_values(field: str, values: Sequence[Value]) -> list[str]:
     kind = kind_of(field)
     if kind == "text":
         return [f"@{value}" if str(value).startswith("@") else str(value) for value in values]
-    written = [_quoted(str(value)) if kind == "name" else label(value) for value in values]
+    written = [_quoted(str(value)) if kind in ("name", "path") else label(value) for value in values]
     if kind in ("whole", "number") and len(values) >= 5:
         first, second, last = (Fraction(written[at]) for at in (0, 1, -1))
         as_range = f"{written[0]}..{written[-1]}:{_decimal(abs(second - first))}"

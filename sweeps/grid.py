@@ -57,6 +57,8 @@ class Grid:
 
     def __post_init__(self) -> None:
         lengths = tuple(len(axis.labels) for axis in self.axes)
+        if 0 in lengths:
+            raise ValueError(f"an axis of {[axis.name for axis in self.axes]} has no labels; give each at least one")
         for cell in self.cells:
             fits = len(cell.place) == len(lengths)
             if not fits or not all(0 <= at < n for at, n in zip(cell.place, lengths, strict=True)):

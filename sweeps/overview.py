@@ -16,12 +16,12 @@ from sweeps.prepare import Prepared
 def grid_of(prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str, str]) -> Grid:
     """The grid of a run: `done` holds the sidecars of whole pictures, `failed` the reasons, both by key."""
     axes = tuple(GridAxis(axis.name, axis.labels) for axis in prepared.sweep.axes)
-    cells = [
-        _cell(cell, place, prepared, done, failed) for cell in prepared.cells.cells for place in cell.places
-    ]
+    cells = [_cell(cell, place, prepared, done, failed) for cell in prepared.cells.cells for place in cell.places]
     names = ", ".join(sorted({cell.recipe.checkpoint.name for cell in prepared.cells.cells}))
     count = f"{len(prepared.keys)} pictures"
-    return Grid(prepared.sweep.name, f"{names} · {count}", axes, tuple(sorted(cells, key=lambda cell: cell.place[::-1])))
+    return Grid(
+        prepared.sweep.name, f"{names} · {count}", axes, tuple(sorted(cells, key=lambda cell: cell.place[::-1]))
+    )
 
 
 def _cell(
@@ -30,11 +30,9 @@ def _cell(
     key = cell.recipe.key
     sidecar = done.get(key)
     state: State = "done" if sidecar else "failed" if key in failed else "waiting"
-    warnings = list(cell.warnings)
-    if sidecar:
-        warnings += sidecar.facts.warnings
-        if sidecar.numerics.digest != prepared.numerics.planned.digest:
-            warnings.append("made with other numerics than most of this run; do not compare fine detail")
+    warnings = list(sidecar.facts.warnings if sidecar else cell.warnings)
+    if sidecar and sidecar.numerics.digest != prepared.numerics.planned.digest:
+        warnings.append("made with other numerics than the run was planned with; do not compare fine detail")
     return GridCell(
         place=place,
         key=key,
@@ -76,5 +74,4 @@ def _facts(sidecar: Sidecar | None) -> tuple[tuple[str, str], ...]:
         return ()
     facts = sidecar.facts
     begins = "" if facts.first_timestep is None else f"{facts.first_timestep:.1f}, sigma {facts.first_sigma:.3f}"
-    return (("network calls", str(facts.evaluations)), ("first timestep", begins), ("lane", str(sidecar.lane)))
-
+    return (("network calls", str(facts.evaluations)), ("first timestep", begins))

@@ -20,6 +20,7 @@ from pipelines.files import DISK, Files
 from pipelines.frozen import Frozen
 from pipelines.images import content_hash, open_image
 from pipelines.recipe import Recipe
+from sweeps.axes import KINDS, Axis
 from sweeps.plan import Cells, Plan, cells, extend, from_lines
 from sweeps.sweep import Sweep, read_toml
 
@@ -38,7 +39,7 @@ class RunNumerics(Frozen):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that could start. `images` are the files that recipes name by content hash."""
+    """A run that could start. `images` are the files that its drafts name, with the content hash that recipes hold."""
 
     folder: Path
     sweep: Sweep
@@ -47,7 +48,7 @@ class Prepared:
     numerics: RunNumerics
     checkpoints: Mapping[str, Checkpoint]
     """By weights digest."""
-    images: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> frozenset[str]:
@@ -75,14 +76,12 @@ def prepare(
     """
     lookup = cache(lookup)
     checkpoints: dict[str, Checkpoint] = {}
-    images: dict[str, Path] = {}
     seen: dict[Path, Taken] = {}
 
     def take(path: Path) -> Taken:
         if path not in seen:
             image = open_image(path)
             seen[path] = Taken(content_hash(image), image.width, image.height)
-            images[seen[path].image] = path
         return seen[path]
 
     def settled(draft: Draft) -> tuple[Recipe, tuple[str, ...]]:
@@ -91,14 +90,40 @@ def prepare(
         return settle(draft, checkpoint, take)
 
     wanted = cells(sweep, settled)
+    width = max(family_of(checkpoints[cell.recipe.checkpoint.digest]).rows(cell.recipe) for cell in wanted.cells)
     numerics = None if new_numerics else _kept_numerics(folder, asked, files)
     if numerics is None:
-        fresh = _decided(wanted, checkpoints, asked)
+        fresh = _decided(wanted, width, asked)
         numerics = RunNumerics(planned=fresh, now=fresh)
         plan = Plan(fresh.lanes, fresh.lane_width)
+    elif width > numerics.planned.lane_width:
+        raise NumericsError(
+            "this run was planned without guidance, one row a picture, and now asks for two; start another run with "
+            "--out, or give --new-numerics (new pictures are marked)"
+        )
     else:
         plan = _kept_plan(folder, numerics.planned, files)
+    images = {path: taken.image for path, taken in seen.items()}
     return Prepared(folder, sweep, wanted, extend(plan, wanted), numerics, checkpoints, images)
+
+
+def self_contained(prepared: Prepared) -> Sweep:
+    """The sweep with its images called by their copies in the run folder, so that the folder is all that is needed."""
+    copies = {str(path): f"inputs/{content}.png" for path, content in prepared.images.items()}
+
+    def copied(field: str, value: Any) -> Any:
+        return copies.get(value, value) if KINDS[field] == "path" else value
+
+    base = prepared.sweep.base
+    axes = [
+        axis.but(values=tuple(tuple(map(copied, axis.fields, step)) for step in axis.values))
+        if isinstance(axis, Axis)
+        else axis
+        for axis in prepared.sweep.axes
+    ]
+    return prepared.sweep.but(
+        base=base.but(start=copied("start", base.start), mask=copied("mask", base.mask)), axes=tuple(axes)
+    )
 
 
 def run_folder(runs: Path, sweep: Sweep, today: str) -> Path:
@@ -116,13 +141,13 @@ def reopen(folder: Path, *, lookup: Callable[[str], Checkpoint] = find) -> Prepa
     return prepare(read_toml(folder / SWEEP), folder, asked={}, lookup=lookup)
 
 
-def _decided(wanted: Cells, checkpoints: Mapping[str, Checkpoint], asked: Mapping[str, Any]) -> Numerics:
+def _decided(wanted: Cells, lane_width: int, asked: Mapping[str, Any]) -> Numerics:
     recipes = [cell.recipe for cell in wanted.cells]
     families = {recipe.checkpoint.family for recipe in recipes}
     return decide(
         family="flux" if families == {"flux"} else "sdxl",
         pixels=max(recipe.width * recipe.height for recipe in recipes),
-        lane_width=max(family_of(checkpoints[r.checkpoint.digest]).rows(r) for r in recipes),
+        lane_width=lane_width,
         cells=len(recipes),
         forwards=sum(cell.work.evaluations for cell in wanted.cells),
         asked=asked,
@@ -135,7 +160,9 @@ def _kept_numerics(folder: Path, asked: Mapping[str, Any], files: Files) -> RunN
     try:
         kept = RunNumerics.read(json.loads(files.read(folder / NUMERICS)))
     except (ValueError, TypeError):
-        raise NumericsError(f"{folder / NUMERICS} cannot be read; give --new-numerics (new pictures are marked)") from None
+        raise NumericsError(
+            f"{folder / NUMERICS} cannot be read; give --new-numerics (new pictures are marked)"
+        ) from None
     for name, value in asked.items():
         had = {"cpu": "cpu", "mps": "mps"}.get(kept.now.device, "cuda") if name == "device" else getattr(kept.now, name)
         if value is not None and had != value:

@@ -25,11 +25,21 @@ from pipelines.metadata import Embedded
 from pipelines.recipe import Recipe
 from pipelines.store import Circumstances, Facts, Saved, Sidecar, Store
 from sweeps import journal, report
-from sweeps.journal import CellFailed, CellStarted, Journal, PictureDone, RunCancelled, RunFinished, RunPaused, RunStarted, Warned
+from sweeps.journal import (
+    CellFailed,
+    CellStarted,
+    Journal,
+    PictureDone,
+    RunCancelled,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+    Warned,
+)
 from sweeps.lock import Lock, share_warning
 from sweeps.overview import grid_of
 from sweeps.plan import Phase
-from sweeps.prepare import NUMERICS, PLAN, SWEEP, Prepared, RunNumerics
+from sweeps.prepare import NUMERICS, PLAN, SWEEP, Prepared, RunNumerics, self_contained
 from sweeps.sweep import to_toml
 
 ROOM_BYTES = 256_000_000
@@ -115,6 +125,7 @@ class _Session:
     def __init__(self, prepared: Prepared, store: Store, book: Journal, files: Files) -> None:
         self._prepared, self._store, self._book, self._files = prepared, store, book, files
         self._numerics = prepared.numerics
+        self._warnings = {cell.recipe.key: cell.warnings for cell in prepared.cells.cells}
         self._made, self._failed = 0, dict[str, str]()
 
     def work(self, open_engine: OpenEngine, retry_failed: bool) -> Iterator[Happening]:
@@ -149,9 +160,9 @@ class _Session:
 
     def _write_plan(self) -> None:
         prepared = self._prepared
-        for path in prepared.images.values():
+        for path in prepared.images:
             self._store.add_input(open_image(path))
-        put({prepared.folder / SWEEP: to_toml(prepared.sweep).encode()}, self._files)
+        put({prepared.folder / SWEEP: to_toml(self_contained(prepared)).encode()}, self._files)
         put({prepared.folder / PLAN: "".join(f"{line}\n" for line in prepared.plan.to_lines()).encode()}, self._files)
         self._write_numerics()
 
@@ -160,7 +171,7 @@ class _Session:
         put({self._prepared.folder / NUMERICS: text.encode()}, self._files)
 
     def _phase(self, phase: Phase, open_engine: OpenEngine, deaths: Counter[str]) -> Iterator[Happening]:
-        """Run one phase's lanes; a cell that the process died in twice goes last in its lane, which changes no bytes."""
+        """Run one phase's lanes; a cell that the process died in twice goes last, which changes no bytes."""
         recipes = self._prepared.recipes
         lanes = [[recipes[key] for key in sorted(lane, key=lambda key: deaths[key] > 1)] for lane in phase.lanes]
         checkpoint = self._prepared.checkpoints[next(recipe for lane in lanes for recipe in lane).checkpoint.digest]
@@ -200,7 +211,7 @@ class _Session:
             first_timestep=made.first_timestep,
             first_sigma=made.first_sigma,
             evaluations=made.evaluations,
-            warnings=made.warnings,
+            warnings=(*self._warnings[made.key], *made.warnings),
         )
         circumstances = Circumstances(
             seconds={"made": round(made.seconds, 3)}, device=made.numerics.device, date=journal.utc_now()
@@ -227,7 +238,7 @@ def encoded(made: Made, recipe: Recipe) -> bytes:
 
 
 class _Writer:
-    """Writes pictures on another thread while the device goes on; the disk's errors come out where they are asked for."""
+    """Writes pictures on another thread while the device goes on; the disk's errors come out of `written`."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")

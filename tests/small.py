@@ -1,4 +1,4 @@
-"""A small engine behind the real seam, and a prepared sweep without weights: for tests of what happens around pictures."""
+"""A small engine behind the real seam, and a prepared sweep without weights: for tests around pictures."""
 
 import hashlib
 import time

@@ -154,6 +154,7 @@ def view_of(tab: Any, pane: int) -> NDArray[np.uint8]:
         """async (pane) => {
             await Promise.all([...document.querySelectorAll('.view img')].map((image) => image.decode()));
             for (const map of document.querySelectorAll('.map')) map.hidden = true;
+            for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
             const box = document.querySelector(`.view[data-pane='${pane}']`).getBoundingClientRect();
             return [box.left, box.top, box.right, box.bottom].map((px) => Math.round(px * devicePixelRatio));
         }""",

@@ -1,14 +1,18 @@
 """Tiny SDXL and FLUX with random weights, in float32 and seeded, to run stock pipelines in milliseconds.
 
-Knows nothing about what is tested with them: each function returns the components that a pipeline class takes.
+Knows nothing about what is tested with them: a function returns the components that a pipeline class takes, or saves
+them as a checkpoint that is opened by the real path.
 """
 
 import string
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
+
+from pipelines.checkpoint import Checkpoint
 
 SIZE = 16
 """Pixels on a side that these models are made for; the autoencoder's factor is 2."""
@@ -116,3 +120,21 @@ def _t5_tokenizer() -> transformers.T5TokenizerFast:
     letters = string.ascii_letters + string.digits + ",.-"
     vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((letter, -4.0) for letter in "\u2581" + letters)]
     return transformers.T5TokenizerFast(vocab=vocab, extra_ids=0, model_max_length=512)
+
+
+def tiny_checkpoint(kind: str, folder: Path) -> Checkpoint:
+    """A tiny checkpoint on disk, as diffusers saves one: "sdxl", "flux", "schnell" (no guidance input) or "inpaint"."""
+    cls: Any = {
+        "sdxl": diffusers.StableDiffusionXLPipeline,
+        "inpaint": diffusers.StableDiffusionXLInpaintPipeline,
+        "flux": diffusers.FluxPipeline,
+        "schnell": diffusers.FluxPipeline,
+    }[kind]
+    is_flux = cls is diffusers.FluxPipeline
+    parts = tiny_flux() if is_flux else tiny_sdxl()
+    if kind == "schnell":
+        parts["transformer"] = type(parts["transformer"]).from_config(parts["transformer"].config, guidance_embeds=False)
+    if kind == "inpaint":
+        parts["unet"] = type(parts["unet"]).from_config(parts["unet"].config, in_channels=9)
+    cls(**parts).save_pretrained(folder)
+    return Checkpoint(kind, "flux" if is_flux else "sdxl", folder, {"width": str(SIZE), "height": str(SIZE)})

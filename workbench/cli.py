@@ -41,7 +41,9 @@ def _sweep() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _root(show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+def _root(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
     if show_version:
         typer.echo(f"sidelight {version('sidelight')}")
         raise typer.Exit

@@ -1,11 +1,14 @@
 """Opens the real engine for a run; the one module of the workbench that loads torch. Knows nothing about commands."""
 
+from platformdirs import user_state_path
+
 from pipelines.checkpoint import Checkpoint
 from pipelines.device import Numerics
 from pipelines.engine import Engine
 from pipelines.families.base import Images
 from pipelines.recipe import Recipe
 from pipelines.store import Store
+from sweeps.lock import Lock
 
 
 def open_engine(checkpoint: Checkpoint, numerics: Numerics, store: Store) -> Engine:
@@ -17,3 +20,10 @@ def open_engine(checkpoint: Checkpoint, numerics: Numerics, store: Store) -> Eng
         return Images(start, mask)
 
     return Engine(checkpoint, numerics, images=images)
+
+
+def device_lock(numerics: Numerics) -> Lock:
+    """The lock on a run's device: one process makes pictures on it at a time. Entering it raises BusyError."""
+    folder = user_state_path("sidelight", ensure_exists=True)
+    name = "".join(sign if sign.isalnum() else "-" for sign in numerics.device)
+    return Lock(folder / f"{name}.lock", f"the device ({numerics.device})")

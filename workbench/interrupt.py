@@ -10,7 +10,7 @@ from typing import Any, Self
 class Interrupt:
     """Within `with`: the first Ctrl-C (or SIGTERM) sets `asked`, the second ends the process at once.
 
-    Everything on the disk is whole at any moment, so ending at once tears nothing. With `at_once` set (while weights are
+    What is on the disk is whole at any moment, so ending at once tears nothing. With `at_once` set (weights are being
     read) the first one raises KeyboardInterrupt where it is.
     """
 

@@ -1,4 +1,4 @@
-"""`sidelight picture show|again`: what a picture says about itself, and making it once more. Knows nothing about runs."""
+"""`sidelight picture show|again`: what a picture says about itself, and making it again. Knows nothing about runs."""
 
 import json
 import tempfile
@@ -62,11 +62,11 @@ def _made_again(embedded: Embedded, file: Path) -> bytes:
     from pipelines.events import Failed, Made
     from pipelines.store import Store
     from sweeps.run import encoded
-    from workbench.engines import open_engine
+    from workbench.engines import device_lock, open_engine
 
     recipe = embedded.recipe
     lanes = [[recipe] if lane == embedded.lane else [] for lane in range(embedded.numerics.lanes)]
-    with tempfile.TemporaryDirectory() as nowhere:
+    with device_lock(embedded.numerics), tempfile.TemporaryDirectory() as nowhere:
         run = file.resolve().parent.parent
         store = Store(run if (run / "inputs").is_dir() else Path(nowhere))
         for event in open_engine(_checkpoint(embedded), embedded.numerics, store).run(lanes):

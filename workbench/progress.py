@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: cells done, rate, time left, the picture at hand. Knows nothing of engines."""
+"""What a person sees while a run goes on: cells done, rate, time left, the cell at hand. Knows no engines."""
 
 import sys
 import time
@@ -90,7 +90,9 @@ class ProgressLine:
     def _line_now_and_then(self) -> None:
         if not self._console.is_terminal and time.monotonic() - self._spoken > QUIET_SECONDS:
             self._spoken = time.monotonic()
-            self._console.print(f"{self._whole + self._done} of {self._cells} pictures, {self._rest()}", highlight=False)
+            self._console.print(
+                f"{self._whole + self._done} of {self._cells} pictures, {self._rest()}", highlight=False
+            )
 
     def _end(self, made: int, failed: int) -> None:
         text = f"made {made} pictures in {duration(self._seconds())}" if made else "nothing to make"

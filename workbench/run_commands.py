@@ -23,7 +23,9 @@ def check(folder: Annotated[Path, typer.Argument(help="A run folder.")], as_json
     store = Store(folder)
     keys = store.keys()
     faults = {key: fault for key in keys if (fault := store.fault(key))}
-    faults |= {path.stem: fault for path in sorted((folder / "inputs").glob("*.png")) if (fault := _input_fault(store, path))}
+    faults |= {
+        path.stem: fault for path in sorted((folder / "inputs").glob("*.png")) if (fault := _input_fault(store, path))
+    }
     lines = [fault.reason for fault in journal.read(folder).faults]
     planned = {json.loads(line)["key"] for line in (folder / PLAN).read_text().splitlines()}
     missing = sorted(planned - set(keys))
@@ -41,7 +43,7 @@ def check(folder: Annotated[Path, typer.Argument(help="A run folder.")], as_json
 
 
 def schedulers(as_json: AsJson = False) -> None:
-    """Print every scheduler: our name, other tools' names, where it works, what it accepts, what is left out and why."""
+    """Print every scheduler: our name, other tools' names, where it works, its options, what is left out and why."""
     rows = known.rows()
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows]))

@@ -54,7 +54,9 @@ def sweep_run(
     out: Annotated[Path | None, typer.Option(help="Run folder; the same folder again goes on there.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = RUNS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, make nothing.")] = False,
-    exact: Annotated[bool, typer.Option("--exact", help="One cell at a time, bit-equal to the stock pipeline.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="One cell at a time, bit-equal to the stock pipeline.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu; the best one there is if left out.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     attention: Annotated[str | None, typer.Option(help="sdpa or xformers.")] = None,
@@ -74,7 +76,13 @@ def sweep_run(
     is_folder = file is not None and file.is_dir()
     sweep = _sweep(file, given, name, replace=replace or [], zips=zips or [], where=where or [], skip=skip or [])
     folder = file if is_folder and file else out or preparing.run_folder(runs.expanduser(), sweep, str(date.today()))
-    asked = {"device": device, "dtype": dtype, "attention": attention, "lanes": 1 if exact else lanes, "compile": compiled}
+    asked = {
+        "device": device,
+        "dtype": dtype,
+        "attention": attention,
+        "lanes": 1 if exact else lanes,
+        "compile": compiled,
+    }
     prepared = preparing.prepare(sweep, folder, asked=asked, new_numerics=new_numerics)
     if dry_run:
         _print_plan(prepared, as_json)
@@ -107,13 +115,13 @@ def _name(given: dict[str, list[str]]) -> str:
 
 
 def _follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
-    from workbench.engines import open_engine  # loads torch
+    from workbench.engines import device_lock, open_engine  # loads torch
 
     work = {entry.key: entry.row_evaluations for entry in prepared.plan.entries if entry.key in prepared.keys}
     line = ProgressLine(work, quiet=quiet)
     again = f"sidelight sweep run {prepared.folder}"
     finished: Finished | None = None
-    with Interrupt() as interrupt, line, remember(prepared) as speed:
+    with device_lock(prepared.numerics.now), Interrupt() as interrupt, line, remember(prepared) as speed:
         try:
             with closing(run(prepared, open_engine=open_engine, retry_failed=retry_failed)) as happenings:
                 for happening in happenings:

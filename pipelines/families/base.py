@@ -35,6 +35,10 @@ class Family(Protocol):
     def encoders(self) -> tuple[str, ...]:
         """Components that turn words into tensors; put away before denoising."""
 
+    @property
+    def lane_width(self) -> int:
+        """Rows of the widest call of the denoiser that any recipe makes."""
+
     def defaults(self, checkpoint: Checkpoint) -> Defaults:
         """What a draft that says nothing gets."""
 
@@ -48,7 +52,7 @@ class Family(Protocol):
         """What `encode` depends on: recipes with equal words share one encoding."""
 
     def encode(self, parts: Parts, recipe: Recipe, checkpoint: Checkpoint) -> Mapping[str, Any]:
-        """The prompt as tensors, named as the pipeline's arguments; one prompt at a time, as the stock pipeline does."""
+        """The prompt as tensors, named as the pipeline's arguments; one prompt at a time, as stock pipelines do."""
 
     def pipeline(self, parts: Parts, recipe: Recipe) -> Any:
         """A stock pipeline object for this recipe's mode, without text encoders."""
@@ -67,30 +71,36 @@ def assembled(cls: Any, parts: Parts) -> Any:
 
 
 def check_common(family: Family, recipe: Recipe, *, grid: int) -> None:
-    """Refuse what no family makes yet, sizes off the `grid` (pixels), and schedulers that do not fit; raises RecipeError."""
+    """Refuse what no family makes yet, sizes off `grid` (pixels), schedulers that do not fit; raises RecipeError."""
     for field in ("loras", "references", "finish"):
         if getattr(recipe, field):
-            raise RecipeError(f"{field} are read but not applied by this version; leave them out, so that nothing is ignored")
+            raise RecipeError(
+                f"{field} are read but not applied by this version; leave them out, so that nothing is ignored"
+            )
     if recipe.checkpoint.quantisation:
         raise RecipeError(f"quantisation {recipe.checkpoint.quantisation} is not applied by this version; leave it out")
     if recipe.variation:
-        raise RecipeError(f"variation {recipe.variation} is for models without a seed; {family.name} has one, so change seed")
+        raise RecipeError(
+            f"variation {recipe.variation} is for models without a seed; {family.name} has one, so change seed"
+        )
     for side, pixels in (("width", recipe.width), ("height", recipe.height)):
         if pixels % grid:
             low = pixels // grid * grid
             raise RecipeError(f"{side} {pixels} is not a multiple of {grid}; take {low or grid} or {low + grid}")
-    schedulers.check(
-        recipe.scheduler, family=family.name, mode=recipe.mode, spacing=recipe.spacing, steps=recipe.steps
-    )
+    schedulers.check(recipe.scheduler, family=family.name, mode=recipe.mode, spacing=recipe.spacing, steps=recipe.steps)
     if recipe.start:
         schedulers.walked(recipe.steps, recipe.start.strength, family=family.name)
 
 
-def warn_trained(guidance: float, defaults: Defaults, name: str) -> tuple[str, ...]:
+def settings(family: Family, checkpoint: Checkpoint) -> Defaults:
+    """Default settings: the family's for this checkpoint, then what models.txt says; raises InputError."""
+    return family.defaults(checkpoint).but(**checkpoint.asked)
+
+
+def warn_trained(family: Family, recipe: Recipe, checkpoint: Checkpoint) -> tuple[str, ...]:
     """A warning if guidance lies outside what models.txt says the checkpoint was trained for."""
-    if defaults.trained_guidance is None:
+    trained = settings(family, checkpoint).trained_guidance
+    if trained is None or trained[0] <= recipe.guidance <= trained[1]:
         return ()
-    low, high = defaults.trained_guidance
-    if low <= guidance <= high:
-        return ()
-    return (f"guidance {guidance:g} is outside {low:g} to {high:g}, which {name} was trained for",)
+    low, high = trained
+    return (f"guidance {recipe.guidance:g} is outside {low:g} to {high:g}, which {checkpoint.name} was trained for",)

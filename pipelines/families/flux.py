@@ -19,6 +19,7 @@ class Flux:
 
     name: FamilyName = "flux"
     denoiser = "transformer"
+    lane_width = 1
     encoders = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
     def defaults(self, checkpoint: Checkpoint) -> Defaults:
@@ -35,8 +36,10 @@ class Flux:
         if recipe.text_tokens > most:
             raise RecipeError(f"text_tokens {recipe.text_tokens} is more than {most}, the most {checkpoint.name} reads")
         if recipe.clip_skip:
-            raise RecipeError(f"clip_skip {recipe.clip_skip} does nothing on FLUX (it reads CLIP's pooled output); leave it out")
-        return warn_trained(recipe.guidance, checkpoint.defaults, checkpoint.name)
+            raise RecipeError(
+                f"clip_skip {recipe.clip_skip} does nothing on FLUX (it reads CLIP's pooled output); leave it out"
+            )
+        return warn_trained(self, recipe, checkpoint)
 
     def rows(self, recipe: Recipe) -> int:
         """Always 1: true guidance makes two calls a step."""
@@ -119,6 +122,10 @@ def _check_guidance(recipe: Recipe, checkpoint: Checkpoint) -> None:
             "or give true_guidance above 1 (twice the time)"
         )
     if recipe.negative is None and recipe.true_guidance > 1:
-        raise RecipeError(f"true_guidance {recipe.true_guidance:g} needs a negative prompt to guide away from; give negative ('' is one)")
+        raise RecipeError(
+            f"true_guidance {recipe.true_guidance:g} needs a negative prompt to guide away from: give one ('' is one)"
+        )
     if recipe.true_guidance == 1 and recipe.guidance_interval != (0.0, 1.0):
-        raise RecipeError("guidance_interval limits classifier-free guidance; on FLUX give true_guidance above 1 with it")
+        raise RecipeError(
+            "guidance_interval limits classifier-free guidance; on FLUX give true_guidance above 1 with it"
+        )

@@ -16,6 +16,7 @@ class Sdxl:
 
     name: FamilyName = "sdxl"
     denoiser = "unet"
+    lane_width = 2
     encoders = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
     def defaults(self, checkpoint: Checkpoint) -> Defaults:
@@ -33,14 +34,20 @@ class Sdxl:
         if recipe.text_tokens not in (0, TOKENS):
             raise RecipeError(f"text_tokens {recipe.text_tokens}: SDXL's encoders read {TOKENS}; leave it out")
         if recipe.guidance <= 1 and recipe.guidance_interval != (0.0, 1.0):
-            raise RecipeError(f"guidance {recipe.guidance:g} is off, so guidance_interval has nothing to limit; leave it out")
+            raise RecipeError(
+                f"guidance {recipe.guidance:g} is off, so guidance_interval has nothing to limit; leave it out"
+            )
         layers = int(checkpoint.config("text_encoder")["num_hidden_layers"])
         if recipe.clip_skip > layers - 1:
-            raise RecipeError(f"clip_skip {recipe.clip_skip} is more than {layers - 1}, the layers this text encoder can spare")
+            raise RecipeError(
+                f"clip_skip {recipe.clip_skip} is more than {layers - 1}, the layers this text encoder can spare"
+            )
         channels = checkpoint.config("unet")["in_channels"]
         if channels == 9 and recipe.mode != "inpaint":
-            raise RecipeError(f"{checkpoint.name} is an inpainting checkpoint; give start and mask, or pick another one")
-        return warn_trained(recipe.guidance, checkpoint.defaults, checkpoint.name)
+            raise RecipeError(
+                f"{checkpoint.name} is an inpainting checkpoint; give start and mask, or pick another one"
+            )
+        return warn_trained(self, recipe, checkpoint)
 
     def rows(self, recipe: Recipe) -> int:
         """2 with guidance (unconditional and conditional), 1 without."""

@@ -3,7 +3,7 @@
 
 const LETTERS = ["A", "B", "C", "D"];
 const ZOOMS = [["Fit", 0], ["100", 1], ["200", 2], ["400 %", 4]];
-const BAR_PX = 28, GAP_PX = 4;
+const BAR_PX = 28, GAP_PX = 4, MAP_PX = 84;
 
 // `zoom` is device pixels per picture pixel, 0 = fit; `u`, `v` is the point in the middle, as shares of the picture.
 const compare = { selected: [], isOpen: false, isWide: false, zoom: 0, u: 0.5, v: 0.5, isFlickering: false };
@@ -72,37 +72,48 @@ function shortName(cell) {
   return nameOf(cell.place, differing.length ? differing : axes);
 }
 
+function barOf(cell, pane) {
+  const button = { className: "plain", type: "button" };
+  return make("div", { className: "bar" },
+    make("span", { className: "letter" }),
+    make("span", { className: "what" }),
+    make("button", { ...button, text: "Copy", title: "Copy all values of this cell (v)", onclick: () => copy(cell) }),
+    make("button", { ...button, text: "×", ariaLabel: `Take ${LETTERS[pane]} out`, onclick: () => select(cell, pane) }));
+}
+
 // Every pane holds all pictures and shows one of them, so that flicker swaps without loading anything.
 function drawPanes() {
   const keep = document.activeElement?.closest?.(".view")?.dataset.pane;
   $("panes").replaceChildren(...compare.selected.map((cell, pane) => {
     const seen = make("div", { className: "view", tabIndex: 0, role: "img" });
     seen.dataset.pane = pane;
-    seen.append(...compare.selected.map((each) => pictureOf(each, (image) => { image.replaceWith(wordsFor(each, "damaged")); layOut(); }, false)));
-    const bar = make("div", { className: "bar" },
-      make("span", { className: "letter" }), make("span", { className: "what" }),
-      make("button", { className: "plain", type: "button", text: "Copy", title: "Copy all values of this cell (v)", onclick: () => copy(cell) }),
-      make("button", { className: "plain", type: "button", text: "×", title: "Take out", ariaLabel: `Take ${LETTERS[pane]} out`, onclick: () => select(cell, pane) }));
-    return make("div", { className: "pane" }, bar, seen);
+    seen.append(...compare.selected.map((each) => pictureOf(each, (image) => {
+      image.replaceWith(wordsFor(each, "damaged"));
+      layOut();
+    }, false)));
+    return make("div", { className: "pane" }, barOf(cell, pane), seen);
   }));
   if (keep !== undefined) $("panes").querySelector(`[data-pane="${keep}"]`)?.focus();
 }
 
 // Panes begin and end where a whole CSS pixel meets a whole device pixel (every 4th at 125 %), because the browser rounds
 // to the one or the other; then the screen shows the file's own pixels at any scaling of the display.
-const unitPx = () => [...Array(20).keys()].map((n) => n + 1).find((n) => Math.abs(n * devicePixelRatio - devicePx(n)) < 0.01) ?? 1;
 const devicePx = (px) => Math.round(px * devicePixelRatio);
+const isWhole = (px) => Math.abs(px * devicePixelRatio - devicePx(px)) < 0.01;
+const unitPx = () => Array.from({ length: 20 }, (_, i) => i + 1).find(isWhole) ?? 1;
 const upTo = (px, unit) => Math.ceil(px / unit) * unit;
 
 // The number of columns that shows the pictures largest.
 function paneSize() {
   const box = $("panes").getBoundingClientRect(), unit = unitPx();
-  const [gap, bar, x, y] = [upTo(GAP_PX, unit), upTo(BAR_PX, unit), upTo(box.left, unit) - box.left, upTo(box.top, unit) - box.top];
+  const [gap, bar] = [upTo(GAP_PX, unit), upTo(BAR_PX, unit)];
+  const [x, y] = [upTo(box.left, unit) - box.left, upTo(box.top, unit) - box.top];
   const share = (room, count) => Math.max(unit, Math.floor((room + gap) / count / unit) * unit - gap);
   const count = compare.selected.length;
   const [w, h] = compare.selected.find((cell) => cell.size)?.size ?? [1, 1];
   const fits = LETTERS.slice(0, count).map((_, i) => {
-    const columns = i + 1, width = share(box.width - x, columns), height = share(box.height - y, Math.ceil(count / columns));
+    const columns = i + 1, rows = Math.ceil(count / columns);
+    const [width, height] = [share(box.width - x, columns), share(box.height - y, rows)];
     return { x, y, gap, bar, columns, width, height, scale: Math.min(width / w, (height - bar) / h) };
   });
   return fits.reduce((best, fit) => (fit.scale > best.scale ? fit : best));
@@ -131,7 +142,8 @@ function layOut() {
 function layOutView(seen, at, width, height) {
   seen.classList.toggle("exact", compare.zoom >= 1);
   seen.classList.toggle("pans", compare.zoom >= 1);
-  seen.ariaLabel = `${LETTERS[at]}: ${nameOf(compare.selected[at].place)}, ${compare.zoom ? `${compare.zoom * 100} %` : "fit"}`;
+  const zoom = compare.zoom ? `${compare.zoom * 100} %` : "fit";
+  seen.ariaLabel = `${LETTERS[at]}: ${nameOf(compare.selected[at].place)}, ${zoom}`;
   for (const [i, element] of [...seen.querySelectorAll("img, .words")].entries()) {
     element.classList.toggle("shown", i === at);
     if (element.tagName === "IMG") element.style.transform = transformFor(compare.selected[i].size, width, height);
@@ -165,10 +177,14 @@ function drawMap(seen, cell, width, height) {
   if (seen.dataset.pane !== "0" || !cell.size || !compare.zoom) return;
   const half = halves(cell.size, width, height).map((share) => Math.min(0.5, share));
   if (half[0] >= 0.5 && half[1] >= 0.5) return;
-  const h = 84, w = Math.round((h * cell.size[0]) / cell.size[1]), region = make("i"), map = make("div", { className: "map" }, region);
+  const h = MAP_PX, w = Math.round((h * cell.size[0]) / cell.size[1]);
+  const region = make("i"), map = make("div", { className: "map" }, region);
   Object.assign(map.style, { width: `${w}px`, height: `${h}px`, backgroundImage: `url("${cell.picture}")` });
   Object.assign(region.style, {
-    left: `${(compare.u - half[0]) * w}px`, top: `${(compare.v - half[1]) * h}px`, width: `${2 * half[0] * w}px`, height: `${2 * half[1] * h}px`,
+    left: `${(compare.u - half[0]) * w}px`,
+    top: `${(compare.v - half[1]) * h}px`,
+    width: `${2 * half[0] * w}px`,
+    height: `${2 * half[1] * h}px`,
   });
   seen.append(map);
 }
@@ -178,7 +194,8 @@ function zoomTo(zoom, seen = null, event = null) {
   if (!compare.isOpen || !size) return;
   const box = (seen ?? $("panes").querySelector(".view")).getBoundingClientRect();
   const [width, height] = [devicePx(box.width), devicePx(box.height)];
-  const aim = event ? [event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2].map(devicePx) : [0, 0];
+  const middle = [box.left + box.width / 2, box.top + box.height / 2];
+  const aim = event ? [event.clientX - middle[0], event.clientY - middle[1]].map(devicePx) : [0, 0];
   const before = scaleFor(size, width, height);
   compare.zoom = zoom;
   const after = scaleFor(size, width, height);

@@ -41,15 +41,18 @@ function nameOf(place, axes = data.axes.keys()) {
 
 // Words for a cell without a picture; also what takes the place of one that does not load.
 function wordsFor(cell, state = cell.state) {
-  const words = make("div", { className: `words ${state}` }, make("b", { text: state === "damaged" ? "picture cannot be read" : state }));
-  const reason = state === "damaged" ? cell.picture : cell.reason;
+  const isDamaged = state === "damaged";
+  const name = make("b", { text: isDamaged ? "picture cannot be read" : state });
+  const words = make("div", { className: `words ${state}` }, name);
+  const reason = isDamaged ? cell.picture : cell.reason;
   if (reason) words.append(make("span", { text: reason, title: reason }));
   return words;
 }
 
 function pictureOf(cell, onDamage, lazy) {
   if (!cell.picture || !cell.size) return wordsFor(cell, cell.state === "done" ? "damaged" : cell.state);
-  const image = make("img", { alt: "", decoding: lazy ? "async" : "sync", width: cell.size[0], height: cell.size[1], draggable: false });
+  const [width, height] = cell.size;
+  const image = make("img", { alt: "", decoding: lazy ? "async" : "sync", width, height, draggable: false });
   if (lazy) image.loading = "lazy";
   image.onerror = () => onDamage(image);
   image.src = cell.picture;
@@ -71,7 +74,8 @@ function buildCell(column, row) {
 }
 
 function header(label, scope) {
-  return make("th", { scope, role: scope === "col" ? "columnheader" : "rowheader" }, make("span", { text: label, title: label, className: label.length <= 24 ? "short" : "" }));
+  const text = make("span", { text: label, title: label, className: label.length <= 24 ? "short" : "" });
+  return make("th", { scope, role: scope === "col" ? "columnheader" : "rowheader" }, text);
 }
 
 function drawGrid() {
@@ -80,23 +84,28 @@ function drawGrid() {
   if (view.down >= 0) names.push(`${data.axes[view.down].name} ↓`);
   const corner = make("th", { className: "corner" }, ...names.map((text) => make("span", { text, title: text })));
   const columns = labelsOf(view.across).map((label) => header(label, "col"));
-  const rows = labelsOf(view.down).map((label, row) =>
-    make("tr", { role: "row" }, header(label, "row"), ...labelsOf(view.across).map((_, column) => buildCell(column, row))));
-  $("grid").replaceChildren(make("thead", {}, make("tr", { role: "row" }, corner, ...columns)), make("tbody", {}, ...rows));
+  const rows = labelsOf(view.down).map((label, row) => {
+    const cells = labelsOf(view.across).map((_, column) => buildCell(column, row));
+    return make("tr", { role: "row" }, header(label, "row"), ...cells);
+  });
+  const head = make("thead", {}, make("tr", { role: "row" }, corner, ...columns));
+  $("grid").replaceChildren(head, make("tbody", {}, ...rows));
   fitSize();
   drawLayers();
   drawFocus();
 }
 
 function drawFocus() {
-  for (const box of $("grid").querySelectorAll("[data-place]")) box.tabIndex = box.dataset.place === view.place.join() ? 0 : -1;
+  const here = view.place.join();
+  for (const box of $("grid").querySelectorAll("[data-place]")) box.tabIndex = box.dataset.place === here ? 0 : -1;
   for (const head of $("grid").querySelectorAll(".here")) head.classList.remove("here");
   if (view.across >= 0) $("grid").tHead.rows[0].cells[view.place[view.across] + 1].classList.add("here");
   if (view.down >= 0) $("grid").tBodies[0].rows[view.place[view.down]].cells[0].classList.add("here");
 }
 
 function focusPlace(place) {
-  const isOtherLayer = place.some((at, axis) => at !== view.place[axis] && axis !== view.across && axis !== view.down);
+  const isFurther = (axis) => axis !== view.across && axis !== view.down;
+  const isOtherLayer = place.some((at, axis) => at !== view.place[axis] && isFurther(axis));
   view.place = place;
   if (isOtherLayer) drawGrid();
   else drawFocus();
@@ -149,7 +158,7 @@ function fitSize() {
   if (view.isSizeChosen || !$("grid-area").clientWidth) return;
   const labels = $("grid").tBodies[0].rows[0].cells[0].offsetWidth;
   const room = ($("grid-area").clientWidth - labels - 24) / labelsOf(view.across).length - 4;
-  setSize(Math.max(96, Math.min(320, Math.floor(room / 8) * 8)));
+  setSize(Math.max(80, Math.min(320, Math.floor(room / 8) * 8)));
 }
 
 function drawLayers() {
@@ -164,11 +173,13 @@ function drawLayers() {
 }
 
 function choiceOf(labels, chosen, turn, name) {
-  const buttons = labels.map((text, at) => make("button", { type: "button", text, ariaPressed: String(at === chosen), onclick: () => {
+  const press = (at) => {
     turn(at);
     const again = [...document.querySelectorAll("#layers [role=group]")].find((group) => group.ariaLabel === name);
     again?.children[at].focus();
-  } }));
+  };
+  const buttons = labels.map((text, at) =>
+    make("button", { type: "button", text, ariaPressed: String(at === chosen), onclick: () => press(at) }));
   return make("span", { className: "choice", role: "group", ariaLabel: name }, ...buttons);
 }
 
@@ -180,8 +191,8 @@ function selectOf(labels, chosen, turn) {
 function setAxes(across, down) {
   Object.assign(view, { across, down });
   for (const [id, chosen] of [["columns", across], ["rows", down]]) {
-    const options = [...data.axes.keys()].map((axis) => make("option", { text: data.axes[axis].name, value: axis, selected: axis === chosen }));
-    $(id).replaceChildren(...options, make("option", { text: "none", value: -1, selected: chosen < 0 }));
+    const choices = [...data.axes.map(({ name }, axis) => [name, axis]), ["none", -1]];
+    $(id).replaceChildren(...choices.map(([text, value]) => make("option", { text, value, selected: value === chosen })));
   }
   drawGrid();
   drawSelection();

@@ -32,8 +32,10 @@ function textOf(cell) {
 // The clipboard may be refused to a page that is a file; then the old way, then the values to be copied by hand.
 async function copy(cell) {
   if (!cell) return say("This place is not part of the sweep.");
-  const isCopied = await navigator.clipboard?.writeText(textOf(cell)).then(() => true, () => false) || copyOldWay(textOf(cell));
-  say(isCopied ? `Copied the values of ${nameOf(cell.place) || cell.key}.` : "This browser does not let a page copy; select the values and copy them.");
+  const text = textOf(cell);
+  const isCopied = (await navigator.clipboard?.writeText(text).then(() => true, () => false)) || copyOldWay(text);
+  if (isCopied) say(`Copied the values of ${nameOf(cell.place) || cell.key}.`);
+  else say("Copying is not allowed here; select the values by hand.");
 }
 
 function copyOldWay(text) {
@@ -49,14 +51,20 @@ function copyOldWay(text) {
 function linesOf(cells) {
   const labels = new Set(cells.flatMap((cell) => cell.values.map(([label]) => label)));
   const lines = [...labels].map((label) => [label, cells.map((cell) => new Map(cell.values).get(label))]);
-  const more = [["result", (cell) => (cell.reason ? `${cell.state}: ${cell.reason}` : cell.state)], ["warning", (cell) => cell.warning || "none"], ["key", (cell) => cell.key]];
+  const more = [
+    ["result", (cell) => (cell.reason ? `${cell.state}: ${cell.reason}` : cell.state)],
+    ["warning", (cell) => cell.warning || "none"],
+    ["key", (cell) => cell.key],
+  ];
   return [...lines, ...more.map(([label, of]) => [label, cells.map(of)])];
 }
 
 function tableOf(lines, letters) {
   const head = make("tr", {}, make("th"), ...letters.map((text) => make("th", { scope: "col", text })));
-  const rows = lines.map(([label, texts]) => make("tr", {}, make("th", { scope: "row", text: label }), ...texts.map((text) =>
-    make("td", { className: text ? "" : "empty", text: text || (text === "" ? "empty" : "–") }))));
+  const rows = lines.map(([label, texts]) => {
+    const cells = texts.map((text) => make("td", text ? { text } : { className: "empty", text: text === "" ? "empty" : "–" }));
+    return make("tr", {}, make("th", { scope: "row", text: label }), ...cells);
+  });
   const columns = make("colgroup", {}, make("col", { className: "label" }), ...letters.map(() => make("col")));
   return make("table", {}, columns, make("thead", {}, head), make("tbody", {}, ...rows));
 }
@@ -68,16 +76,21 @@ function drawValues() {
   const lines = linesOf(cells), isEqual = ([, texts]) => texts.every((text) => text === texts[0]);
   if (cells.length === 1) return $("values").replaceChildren(tableOf(lines, ["A"]));
   const differing = lines.filter((line) => !isEqual(line)), equal = lines.filter(isEqual);
-  const open = differing.length ? tableOf(differing, LETTERS.slice(0, cells.length)) : make("p", { text: "These places show one and the same picture." });
-  const folded = make("details", { open: wasOpen }, make("summary", { text: `${equal.length} equal values` }), tableOf(equal.map(([label, texts]) => [label, texts.slice(0, 1)]), ["all"]));
-  $("values").replaceChildren(open, folded);
+  const open = differing.length
+    ? tableOf(differing, LETTERS.slice(0, cells.length))
+    : make("p", { text: "These places show one and the same picture." });
+  const summary = make("summary", { text: `${equal.length} equal values` });
+  const common = tableOf(equal.map(([label, texts]) => [label, texts.slice(0, 1)]), ["all"]);
+  $("values").replaceChildren(open, make("details", { open: wasOpen }, summary, common));
 }
 
 function drawCounts() {
   const count = (state) => data.cells.filter((cell) => cell.state === state).length;
   const items = ["done", "failed", "waiting", "skipped"].filter((state) => count(state)).map((state) => {
     const text = `${count(state)} ${state}`;
-    return make("li", {}, state === "failed" ? make("button", { type: "button", text, title: "Go to the next failed cell (n)", onclick: nextFailed }) : make("span", { text }));
+    if (state !== "failed") return make("li", {}, make("span", { text }));
+    const button = { type: "button", text, title: "Go to the next failed cell (n)", onclick: nextFailed };
+    return make("li", {}, make("button", button));
   });
   $("counts").replaceChildren(...items);
 }
@@ -114,23 +127,27 @@ function meant() {
 const ACTIONS = {
   ArrowLeft: () => arrow(-1, 0), ArrowRight: () => arrow(1, 0), ArrowUp: () => arrow(0, -1), ArrowDown: () => arrow(0, 1),
   Home: () => moveFocus(-1e6, 0), End: () => moveFocus(1e6, 0), "[": () => turnLayer(-1), "]": () => turnLayer(1),
-  " ": () => select(meant()), Enter: () => select(meant()), c: () => openCompare(!compare.isOpen), w: toggleWide, x: swap, n: nextFailed,
+  " ": () => select(meant()), Enter: () => select(meant()), c: () => openCompare(!compare.isOpen),
+  w: toggleWide, x: swap, n: nextFailed,
   1: () => put(focused(), 0), 2: () => put(focused(), 1), 3: () => put(focused(), 2), 4: () => put(focused(), 3),
-  "+": () => stepZoom(1), "=": () => stepZoom(1), "-": () => stepZoom(-1), 0: () => zoomTo(0), z: () => zoomTo(compare.zoom ? 0 : 1),
+  "+": () => stepZoom(1), "=": () => stepZoom(1), "-": () => stepZoom(-1), 0: () => zoomTo(0),
+  z: () => zoomTo(compare.zoom ? 0 : 1),
   f: () => flicker(true), v: () => copy(meant()), Escape: escape, "?": () => $("help").showModal(),
 };
 
 function onKey(event) {
   const { key, target } = event;
-  const isOwn = target.closest("select, input, textarea, dialog, summary") || ((key === " " || key === "Enter") && target.closest("button"));
+  const isPress = (key === " " || key === "Enter") && target.closest("button");
+  const isOwn = isPress || target.closest("select, input, textarea, dialog, summary");
   if (isOwn || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(ACTIONS, key)) return;
   event.preventDefault();
   if (!event.repeat || key.startsWith("Arrow")) ACTIONS[key]();
 }
 
 function fillKeys() {
-  const keys = KEYS.flatMap(([names, text]) => [make("dt", {}, ...names.split(" ").map((name) => make(/[–]/.test(name) ? "span" : "kbd", { text: name }))), make("dd", { text })]);
-  $("keys").replaceChildren(...keys);
+  const keyOf = (text) => make(text === "–" ? "span" : "kbd", { text });
+  const lines = KEYS.flatMap(([names, text]) => [make("dt", {}, ...names.split(" ").map(keyOf)), make("dd", { text })]);
+  $("keys").replaceChildren(...lines);
   $("help-button").onclick = () => $("help").showModal();
   $("help-close").onclick = () => $("help").close();
   $("help").onkeydown = (event) => { if (event.key === "?") $("help").close(); };
@@ -150,7 +167,8 @@ function watchTools() {
   $("compare-button").onclick = () => openCompare(!compare.isOpen);
   $("wide").onclick = toggleWide;
   $("close").onclick = () => openCompare(false);
-  $("zooms").append(...ZOOMS.map(([text, zoom]) => make("button", { type: "button", text, onclick: () => zoomTo(zoom) })));
+  const zooms = ZOOMS.map(([text, zoom]) => make("button", { type: "button", text, onclick: () => zoomTo(zoom) }));
+  $("zooms").append(...zooms);
 }
 
 function start() {
