@@ -144,8 +144,12 @@ class _Session:
             self._book.append(Warned(text=warning))
         yield Started(prepared.folder, len(prepared.keys), len(whole), tuple(warnings))
         deaths = journal.deaths(self._book.story.lines)
+        engine, opened = None, ""
         for phase in prepared.plan.only(todo).phases:
-            yield from self._phase(phase, open_engine, deaths)
+            if engine is None or phase.checkpoint != opened:
+                opened = phase.checkpoint
+                engine = open_engine(self._checkpoint(phase), self._numerics.now, self._store)
+            yield from self._phase(phase, engine, deaths)
 
     def finish(self) -> Finished:
         self._book.append(RunFinished(made=self._made, failed=len(self._failed)))
@@ -170,12 +174,14 @@ class _Session:
         text = json.dumps(self._numerics.model_dump(mode="json"), indent=1)
         put({self._prepared.folder / NUMERICS: text.encode()}, self._files)
 
-    def _phase(self, phase: Phase, open_engine: OpenEngine, deaths: Counter[str]) -> Iterator[Happening]:
+    def _checkpoint(self, phase: Phase) -> Checkpoint:
+        key = next(key for lane in phase.lanes for key in lane)
+        return self._prepared.checkpoints[self._prepared.recipes[key].checkpoint.digest]
+
+    def _phase(self, phase: Phase, engine: EngineLike, deaths: Counter[str]) -> Iterator[Happening]:
         """Run one phase's lanes; a cell that the process died in twice goes last, which changes no bytes."""
         recipes = self._prepared.recipes
         lanes = [[recipes[key] for key in sorted(lane, key=lambda key: deaths[key] > 1)] for lane in phase.lanes]
-        checkpoint = self._prepared.checkpoints[next(recipe for lane in lanes for recipe in lane).checkpoint.digest]
-        engine = open_engine(checkpoint, self._numerics.now, self._store)
         begun: set[str] = set()
         with _Writer() as writer, closing(engine.run(lanes)) as events:  # type: ignore[type-var]  # a generator
             for event in events:

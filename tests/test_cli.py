@@ -67,7 +67,7 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> Non
         (["sweep", "run"], "no checkpoint is given"),
         (["sweep", "run", "nowhere.toml"], "nowhere.toml"),
         (["sweep", "run", *SMALL, "--width", "250"], "width 250 is not a multiple of 8; take 248 or 256"),
-        (["sweep", "run", *SMALL, "--guidance", "9..2:1"], "guidance"),
+        (["sweep", "run", *SMALL, "--guidance", "2..9:-1"], "guidance"),
         (["sweep", "run", *SMALL, "--scheduler", "restart"], "diffusers has no Restart"),
         (["sweep", "run", *SMALL, "--scheduler", "eulr"], "euler"),
         (["sweep", "run", *SMALL, "--device", "cuda:7"], "this machine has"),

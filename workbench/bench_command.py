@@ -82,7 +82,7 @@ def _contestants(
     import torch
 
     if device == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        raise InputError("--full-size needs a GPU (on a CPU it would take hours); leave it out for the demo checkpoints")
+        raise InputError("--full-size needs a GPU, a CPU would take hours; leave it out for the demo checkpoints")
     from workbench.bench_weights import full_size as opened
 
     with opened(families[0]) as found:

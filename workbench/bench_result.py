@@ -186,13 +186,14 @@ def _headline(outcome: Outcome, date: str) -> str:
 
 def _circumstances(outcome: Outcome) -> str:
     numerics = outcome.numerics
+    width, height = outcome.pixels
     threads = f", threads {numerics.threads}" if numerics.threads else ""
     return (
-        f"{outcome.cells} cells of {outcome.pixels[0]} x {outcome.pixels[1]} px, "
-        f"{outcome.evaluations} network evaluations; "
+        f"{outcome.cells} cells of {width} x {height} px, {outcome.evaluations} network evaluations; "
         f"{numerics.device}{threads}, {numerics.dtype}, autoencoder {numerics.vae_dtype}, "
-        f"attention {numerics.attention}, compile {numerics.compile}; torch {numerics.torch}, diffusers {numerics.diffusers}, "
-        f"transformers {numerics.transformers}, Python {platform.python_version()}; numerics {numerics.digest}"
+        f"attention {numerics.attention}, compile {numerics.compile}; "
+        f"torch {numerics.torch}, diffusers {numerics.diffusers}, transformers {numerics.transformers}, "
+        f"Python {platform.python_version()}; numerics {numerics.digest}"
     )
 
 

@@ -97,5 +97,5 @@ def _difference(png: bytes, file: Path) -> str:
     with Image.open(io.BytesIO(png)) as new, Image.open(file) as old:
         gap = np.abs(np.asarray(new, dtype=np.int16) - np.asarray(old, dtype=np.int16))
     if not gap.any():
-        return "pixels are equal, the text beside them is not"
+        return "every pixel is equal, the file around them is not (another Pillow or zlib packs it otherwise)"
     return f"{(gap > 0).mean():.2%} of the values, by up to {gap.max()} of 255 levels"

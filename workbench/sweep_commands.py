@@ -22,30 +22,33 @@ from workbench.interrupt import Interrupt
 from workbench.progress import ProgressLine
 
 RUNS = Path("~/Sidelight/runs")
-Values = Annotated[list[str] | None, typer.Option(metavar="VALUES", rich_help_panel="Recipe")]
-Text = Annotated[list[str] | None, typer.Option(metavar="TEXT", rich_help_panel="Recipe")]
+Given = list[str] | None
+
+
+def _values(text: str) -> Any:
+    return typer.Option(metavar="VALUES", help=text)
 
 
 def sweep_run(
     file: Annotated[Path | None, typer.Argument(help="A sweep.toml, or a run folder to go on with.")] = None,
-    checkpoint: Values = None,
-    prompt: Text = None,
-    negative: Text = None,
-    seed: Values = None,
-    width: Values = None,
-    height: Values = None,
-    steps: Values = None,
-    guidance: Values = None,
-    true_guidance: Values = None,
-    guidance_interval: Values = None,
-    scheduler: Values = None,
-    spacing: Values = None,
-    clip_skip: Values = None,
-    text_tokens: Values = None,
-    variation: Values = None,
-    start: Values = None,
-    strength: Values = None,
-    mask: Values = None,
+    checkpoint: Annotated[Given, _values("Name in models.txt, or a diffusers folder.")] = None,
+    prompt: Annotated[Given, _values("Text, or @FILE with one a line.")] = None,
+    negative: Annotated[Given, _values("What is not wanted; on FLUX only with --true-guidance.")] = None,
+    seed: Annotated[Given, _values("0 to 2^64-1.")] = None,
+    width: Annotated[Given, _values("Pixels.")] = None,
+    height: Annotated[Given, _values("Pixels.")] = None,
+    steps: Annotated[Given, _values("Steps of the scheduler.")] = None,
+    guidance: Annotated[Given, _values("Classifier-free guidance (SDXL), distilled guidance (FLUX).")] = None,
+    true_guidance: Annotated[Given, _values("Classifier-free guidance on FLUX; 1 is off.")] = None,
+    guidance_interval: Annotated[Given, _values("Share of the steps in which guidance acts: 0..0.6.")] = None,
+    scheduler: Annotated[Given, _values("Any tool's name of it; `sidelight schedulers` lists them.")] = None,
+    spacing: Annotated[Given, _values("leading, trailing or linspace; as shipped if left out.")] = None,
+    clip_skip: Annotated[Given, _values("Last layers of SDXL's text encoders to skip.")] = None,
+    text_tokens: Annotated[Given, _values("Padding of FLUX's prompt, up to 512.")] = None,
+    variation: Annotated[Given, _values("Tells equal requests to a model without a seed apart.")] = None,
+    start: Annotated[Given, _values("Image file that img2img and inpainting begin from.")] = None,
+    strength: Annotated[Given, _values("Denoising strength, 0 to 1; 0.4 to 0.6 keeps the face.")] = None,
+    mask: Annotated[Given, _values("Image file: white is repainted, black is kept.")] = None,
     replace: Annotated[list[str] | None, typer.Option(help="Vary words: 'old => new | other'.")] = None,
     zips: Annotated[list[str] | None, typer.Option("--zip", help="Axes that walk together: 'width, height'.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Keep cells: 'guidance <= 4 or steps >= 20'.")] = None,
@@ -72,46 +75,54 @@ def sweep_run(
     \f
     Raises SidelightError, which `main` prints.
     """
-    given = {field: value for field, value in locals().items() if field in Draft.model_fields and value}
-    is_folder = file is not None and file.is_dir()
-    sweep = _sweep(file, given, name, replace=replace or [], zips=zips or [], where=where or [], skip=skip or [])
-    folder = file if is_folder and file else out or preparing.run_folder(runs.expanduser(), sweep, str(date.today()))
-    asked = {
-        "device": device,
-        "dtype": dtype,
-        "attention": attention,
-        "lanes": 1 if exact else lanes,
-        "compile": compiled,
-    }
-    prepared = preparing.prepare(sweep, folder, asked=asked, new_numerics=new_numerics)
+    prepared = _prepared(dict(locals()))
     if dry_run:
         _print_plan(prepared, as_json)
-        return
-    finished = _follow(prepared, quiet=quiet or as_json, retry_failed=not keep_failed)
-    if as_json:
-        typer.echo(json.dumps(_summary(prepared, finished)))
-    if finished.failed:
-        raise typer.Exit(1)
+    else:
+        _make(prepared, quiet=quiet, retry_failed=not keep_failed, as_json=as_json)
 
 
 sweep_run.__doc__ = f"{(sweep_run.__doc__ or '').partition(chr(12))[0]}\n\n\b\n{grammar()}"
 
 
-def _sweep(file: Path | None, given: dict[str, list[str]], name: str, **other: Any) -> Sweep:
+def _prepared(said: dict[str, Any]) -> Prepared:
+    """What the flags ask for, by the names of `sweep_run`'s arguments."""
+    file: Path | None = said["file"]
+    sweep = _sweep(file, said)
+    if file and file.is_dir():
+        folder = file
+    else:
+        folder = said["out"] or preparing.run_folder(said["runs"].expanduser(), sweep, str(date.today()))
+    asked = {name: said[name] for name in ("device", "dtype", "attention", "lanes")} | {"compile": said["compiled"]}
+    if said["exact"]:
+        asked["lanes"] = 1
+    return preparing.prepare(sweep, folder, asked=asked, new_numerics=said["new_numerics"])
+
+
+def _sweep(file: Path | None, said: dict[str, Any]) -> Sweep:
+    given = {field: value for field, value in said.items() if field in Draft.model_fields and value}
+    other = {name: said[name] or [] for name in ("replace", "zips", "where", "skip")}
     if file is None:
         if not given.get("checkpoint"):
             raise SweepError("no checkpoint is given; say --checkpoint demo-sdxl, or give a sweep.toml")
-        return from_flags(name or _name(given), given, **other)
-    if given or any(other.values()):
-        flag = next(iter([*given, *(key for key, value in other.items() if value)]))
-        raise SweepError(f"--{flag.replace('_', '-')} is given beside {file}; change the file, or give flags alone")
+        return from_flags(said["name"] or _name(given), given, **other)
+    if flags := [*given, *(name for name, value in other.items() if value)]:
+        raise SweepError(f"--{flags[0].replace('_', '-')} is given beside {file}; change the file, or give flags alone")
     sweep = read_toml(file / preparing.SWEEP if file.is_dir() else file)
-    return sweep.but(name=name) if name else sweep
+    return sweep.but(name=said["name"]) if said["name"] else sweep
 
 
 def _name(given: dict[str, list[str]]) -> str:
     words = " ".join(given.get("prompt", [])).split()[:6]
     return " ".join(words) or "untitled"
+
+
+def _make(prepared: Prepared, *, quiet: bool, retry_failed: bool, as_json: bool) -> None:
+    finished = _follow(prepared, quiet=quiet or as_json, retry_failed=retry_failed)
+    if as_json:
+        typer.echo(json.dumps(_summary(prepared, finished)))
+    if finished.failed:
+        raise typer.Exit(1)
 
 
 def _follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
