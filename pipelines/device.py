@@ -73,17 +73,18 @@ def decide(
     import torch
 
     kind = _device_kind(asked.get("device"))
+    dtype, why = _dtype(kind)
     numerics = Numerics(
         torch=torch.__version__,
         diffusers=version("diffusers"),
         transformers=version("transformers"),
         device=device_name(kind),
         threads=torch.get_num_threads() if kind == "cpu" else 0,
-        dtype="float32" if kind == "cpu" else "bfloat16",
+        dtype=dtype,
         lanes=1,
         lane_width=lane_width,
         reasons=(
-            ("dtype", "CPUs round bfloat16 slowly" if kind == "cpu" else "half the memory, and float16's range fails in SDXL"),
+            ("dtype", why),
             ("vae_dtype", "bfloat16 keeps 8 bits: seen in skin, and decoding is a small share of the time"),
             ("attention", "torch's own kernel: as fast as others measured, and always there"),
         ),
@@ -96,6 +97,16 @@ def decide(
     if wanted.get("attention") == "xformers":
         probe_xformers(kind, numerics.dtype)
     return numerics.because("asked for", **wanted) if wanted else numerics
+
+
+def _dtype(kind: str) -> tuple[Dtype, str]:
+    import torch
+
+    if kind == "cpu":
+        return "float32", "CPUs compute bfloat16 slowly"
+    if kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "float16", "this GPU has no bfloat16"
+    return "bfloat16", "half the memory of float32, with its range"
 
 
 def _lanes(kind: str, family: FamilyName, pixels: int) -> tuple[int, str]:

@@ -8,15 +8,24 @@ import hashlib
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipelines.frozen import LABEL, Frozen
 
-SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-"""Hex digest. Images: of the decoded pixels + mode + depth + ICC profile. Weights: see `checkpoint.digest`."""
-Share = Annotated[float, Field(ge=0, le=1)]
 FamilyName = Literal["sdxl", "flux"]
 Spacing = Literal["leading", "trailing", "linspace"]
+Share = Annotated[float, Field(ge=0, le=1)]
+SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+"""Hex digest. Images: of the decoded pixels + mode + depth + ICC profile. Weights: see `checkpoint.digest`."""
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no picture file can carry; take it out")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
 
 
 class Weights(Frozen):
@@ -93,8 +102,8 @@ class Recipe(Frozen):
 
     version: Literal[1] = 1
     checkpoint: Weights
-    prompt: str
-    negative: str | None = None
+    prompt: Text
+    negative: Text | None = None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     width: Annotated[int, Field(ge=16, le=16384)]
     height: Annotated[int, Field(ge=16, le=16384)]

@@ -70,11 +70,7 @@ def sweep_run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the result as JSON.")] = False,
 ) -> None:
-    """Make a grid of pictures; the same command again goes on where it stopped.
-
-    \f
-    Raises SidelightError, which `main` prints.
-    """
+    """Make a grid of pictures; the same command again goes on where it stopped."""
     prepared = _prepared(dict(locals()))
     if dry_run:
         _print_plan(prepared, as_json)
@@ -82,7 +78,7 @@ def sweep_run(
         _make(prepared, quiet=quiet, retry_failed=not keep_failed, as_json=as_json)
 
 
-sweep_run.__doc__ = f"{(sweep_run.__doc__ or '').partition(chr(12))[0]}\n\n\b\n{grammar()}"
+sweep_run.__doc__ = f"{sweep_run.__doc__}\n\n\b\n{grammar()}"  # \b: click keeps its lines
 
 
 def _prepared(said: dict[str, Any]) -> Prepared:
@@ -101,12 +97,13 @@ def _prepared(said: dict[str, Any]) -> Prepared:
 
 def _sweep(file: Path | None, said: dict[str, Any]) -> Sweep:
     given = {field: value for field, value in said.items() if field in Draft.model_fields and value}
-    other = {name: said[name] or [] for name in ("replace", "zips", "where", "skip")}
+    replace, zips, where, skip = (said[name] or [] for name in ("replace", "zips", "where", "skip"))
     if file is None:
         if not given.get("checkpoint"):
             raise SweepError("no checkpoint is given; say --checkpoint demo-sdxl, or give a sweep.toml")
-        return from_flags(said["name"] or _name(given), given, **other)
-    if flags := [*given, *(name for name, value in other.items() if value)]:
+        name = said["name"] or _name(given)
+        return from_flags(name, given, replace=replace, zips=zips, where=where, skip=skip)
+    if flags := [*given, *(name for name in ("replace", "zips", "where", "skip") if said[name])]:
         raise SweepError(f"--{flags[0].replace('_', '-')} is given beside {file}; change the file, or give flags alone")
     sweep = read_toml(file / preparing.SWEEP if file.is_dir() else file)
     return sweep.but(name=said["name"]) if said["name"] else sweep
