@@ -23,7 +23,7 @@ def decode(vae: Any, latents: torch.Tensor) -> tuple[NDArray[np.float32], tuple[
     Values that are no numbers are decoded once more in float32; raises CellError if that does not help.
     """
     if not torch.isfinite(latents).all():
-        raise CellError("the latents are not finite (NaN or infinity); try another scheduler, more steps or less guidance")
+        raise CellError("the latents are not finite (NaN, infinity); try another scheduler, more steps, less guidance")
     scaled = _unscaled(vae, latents.to(vae.dtype))
     warnings: tuple[str, ...] = ()
     decoded = vae.decode(scaled, return_dict=False)[0]
@@ -33,7 +33,7 @@ def decode(vae: Any, latents: torch.Tensor) -> tuple[NDArray[np.float32], tuple[
         vae.to(dtype)
         warnings = (f"decoded in float32, as {dtype} gave values that are no numbers",)
     if not torch.isfinite(decoded).all():
-        raise CellError("the decoded picture is not finite (NaN or infinity); the autoencoder does not fit these latents")
+        raise CellError("the decoded picture is not finite (NaN, infinity); the autoencoder does not fit these latents")
     shown = (decoded * 0.5 + 0.5).clamp(0, 1)
     pixels: NDArray[np.float32] = shown[0].permute(1, 2, 0).cpu().float().numpy()
     return pixels, warnings
@@ -66,7 +66,8 @@ def preview_colours(vae: Any) -> torch.Tensor:
         shown = vae.decode(_unscaled(vae, one.to(vae.device, vae.dtype)), return_dict=False)[0].float() * 0.5 + 0.5
         seen.append(torch.nn.functional.adaptive_avg_pool2d(shown, (8, 8)).cpu())
     rows = latents.permute(0, 2, 3, 1).reshape(-1, channels)
-    fitted: torch.Tensor = torch.linalg.lstsq(_with_one(rows), torch.cat(seen).permute(0, 2, 3, 1).reshape(-1, 3)).solution
+    colours = torch.cat(seen).permute(0, 2, 3, 1).reshape(-1, 3)
+    fitted: torch.Tensor = torch.linalg.lstsq(_with_one(rows), colours).solution
     return fitted
 
 
@@ -83,7 +84,7 @@ def _with_one(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Undo the scaling that gives latents unit variance, as the stock pipelines do (three ways, by what config holds)."""
+    """Undo the scaling that gives latents unit variance, as the stock pipelines do (by what the config holds)."""
     config = vae.config
     mean, spread = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is not None and spread is not None:

@@ -49,11 +49,6 @@ class Defaults(Frozen):
     def _span(cls, value: Any) -> Any:
         return tuple(value.split("..")) if isinstance(value, str) else value
 
-    @field_validator("trained_guidance", mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return tuple(value.split("..")) if isinstance(value, str) else value
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -86,7 +81,7 @@ class Checkpoint:
         return Weights(digest=self._digest(), family=self.family, name=self.name)
 
     def files(self) -> Iterator[tuple[str, Path]]:
-        """(component, file) of everything that is loaded, in a fixed order; raises CheckpointError for a damaged one."""
+        """(component, file) of all that is loaded, in a fixed order; raises CheckpointError for a damaged one."""
         index = _json(self.folder / "model_index.json", self.name)
         for component in sorted(name for name, kind in index.items() if isinstance(kind, list) and kind[0]):
             found = sorted(p for p in (self.folder / component).glob("*") if p.suffix in (".json", ".txt", ".model"))

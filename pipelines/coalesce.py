@@ -6,9 +6,9 @@ calls of one kind are laid side by side into the slots of their lanes, run as on
 rows and runs on to its next call. One lane holds one cell at a time, so no two rows ever want the same slot.
 
 Rounding depends on the number of rows of a forward and on the slot a row sits in, not on its neighbours. So with more
-than one lane every forward has `lanes x lane_width` rows, empty slots filled with copies of a live one, and a cell gives
-the same bytes alone, in any company, and after a restart. With one lane a forward has just the call's own rows: that is
-the stock pipeline, bit for bit.
+than one lane every forward has `lanes x lane_width` rows, empty slots filled with copies of a live one, and a cell
+gives the same bytes alone, in any company, and after a restart. With one lane a forward has just the call's own rows:
+that is the stock pipeline, bit for bit.
 """
 
 import copy
@@ -156,7 +156,7 @@ class Tally:
 
 
 class Coalescer:
-    """Runs lanes of cells, merging the denoiser calls of those that are live. `lane_width` is the widest call in rows."""
+    """Runs lanes of cells, merging the denoiser calls of the live ones. `lane_width` is the widest call in rows."""
 
     def __init__(self, lane_width: int) -> None:
         self.lane_width = lane_width
@@ -182,7 +182,9 @@ class Coalescer:
                 if cell:
                     cell.stop()
 
-    def _fill(self, live: list[CellThread | None], waiting: Sequence[Iterator[CellThread]]) -> Iterator[Ended | Reported]:
+    def _fill(
+        self, live: list[CellThread | None], waiting: Sequence[Iterator[CellThread]]
+    ) -> Iterator[Ended | Reported]:
         """Hand on what the cells report; replace every ended cell by the next of its lane that reaches a call."""
         for lane, cells in enumerate(waiting):
             while True:
@@ -227,7 +229,7 @@ class Coalescer:
         return self._compared[id(a), id(b)][0]
 
     def _serve(self, group: Sequence[tuple[int, Call]], live: Sequence[CellThread | None]) -> None:
-        """Answer a group; if its forward raises, find the culprit by halves. Padding keeps the number of rows the same."""
+        """Answer a group; if its forward raises, find the culprit by halves. Padding keeps the number of rows."""
         answers: list[Any] = []
         try:
             answers = self._forward(group, len(live))
@@ -264,8 +266,9 @@ class Coalescer:
             for index, (leaf, by_row) in enumerate(zip(first.leaves, first.batched, strict=True))
         ]
         output = first.module(**tree_unflatten(leaves, first.spec))
-        places = {lane: slice((lane + 1) * self.lane_width - call.width, (lane + 1) * self.lane_width) for lane, call in group}
-        return [tree_map_only(torch.Tensor, operator.itemgetter(places[lane]), output) for lane, _ in group]
+        ends = [((lane + 1) * self.lane_width, call.width) for lane, call in group]
+        places = [operator.itemgetter(slice(end - width, end)) for end, width in ends]
+        return [tree_map_only(torch.Tensor, place, output) for place in places]
 
     def _lay(self, blocks: dict[int, Call], index: int, lanes: int) -> torch.Tensor:
         """One argument for all slots: a lane's call sits at its end; what is empty repeats a live row."""

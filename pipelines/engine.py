@@ -1,4 +1,4 @@
-"""Opens a checkpoint and makes pictures of recipes, as a generator of events. Knows nothing about files, runs or people.
+"""Opens a checkpoint and makes pictures of recipes, as a generator of events. Knows nothing about files or people.
 
 1 encode every distinct prompt, 2 put the text encoders away, 3 denoise all lanes side by side (`pipelines.coalesce`),
 4 decode each picture as it ends. Closing the generator cancels: nothing is left running.
@@ -53,7 +53,7 @@ class Engine:
         self._words: dict[tuple[Any, ...], Mapping[str, Any]] = {}
         self._posteriors: dict[str, torch.Tensor] = {}
 
-    def run(self, lanes: Lanes) -> Iterator[Event]:
+    def run(self, lanes: Lanes) -> Generator[Event, None, None]:
         """Make every recipe's picture; each ends in `Made` or `Failed`, in no fixed order.
 
         Raises CheckpointError while loading, InputError if even the last rung of the memory ladder does not fit.

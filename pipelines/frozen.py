@@ -43,7 +43,7 @@ def _identity(value: Any) -> Any:
         return {
             name: _identity(getattr(value, name))
             for name, field in type(value).model_fields.items()
-            if field.json_schema_extra != LABEL and (field.is_required() or getattr(value, name) != field.default)
+            if field.json_schema_extra != LABEL and getattr(value, name) != field.default
         }
     return [_identity(item) for item in value] if isinstance(value, tuple) else value
 

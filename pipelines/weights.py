@@ -24,7 +24,7 @@ class LoadedParts(dict[str, Any]):
 
     def __init__(self, checkpoint: Checkpoint, numerics: Numerics) -> None:
         index = json.loads((checkpoint.folder / "model_index.json").read_text(encoding="utf-8"))
-        flags = {name: value for name, value in index.items() if not name.startswith("_") and not isinstance(value, list)}
+        flags = {name: value for name, value in index.items() if name[0] != "_" and not isinstance(value, list)}
         self._classes = {name: tuple(kind) for name, kind in index.items() if isinstance(kind, list)}
         super().__init__(dict.fromkeys(self._classes), **flags)
         self._checkpoint, self._numerics = checkpoint, numerics
@@ -58,7 +58,7 @@ class LoadedParts(dict[str, Any]):
             )
         cls = getattr(importlib.import_module(library), class_name, None)
         if cls is None:
-            raise CheckpointError(f"checkpoint {self._checkpoint.name}: {library} has no {class_name}; update {library}")
+            raise CheckpointError(f"checkpoint {self._checkpoint.name}: {library} has no {class_name}; update it")
         if not issubclass(cls, torch.nn.Module):
             return self.read(cls, folder, None)
         dtype = getattr(torch, self._numerics.vae_dtype if name == "vae" else self._numerics.dtype)

@@ -132,9 +132,11 @@ def tiny_checkpoint(kind: str, folder: Path) -> Checkpoint:
     }[kind]
     is_flux = cls is diffusers.FluxPipeline
     parts = tiny_flux() if is_flux else tiny_sdxl()
-    if kind == "schnell":
-        parts["transformer"] = type(parts["transformer"]).from_config(parts["transformer"].config, guidance_embeds=False)
-    if kind == "inpaint":
-        parts["unet"] = type(parts["unet"]).from_config(parts["unet"].config, in_channels=9)
+    changed = {"schnell": ("transformer", {"guidance_embeds": False}), "inpaint": ("unet", {"in_channels": 9})}
+    if kind in changed:
+        name, changes = changed[kind]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            parts[name] = type(parts[name]).from_config(parts[name].config, **changes)
     cls(**parts).save_pretrained(folder)
     return Checkpoint(kind, "flux" if is_flux else "sdxl", folder, {"width": str(SIZE), "height": str(SIZE)})

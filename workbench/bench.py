@@ -158,7 +158,7 @@ def our_engine(parts: ResidentParts, checkpoint: Checkpoint, *, tally: Tally, nu
         engine = Engine(checkpoint, numerics, open_parts=lambda *_: parts)  # a new one: it encodes every prompt again
         engine.tally = tally
         made = {}
-        with closing(engine.run(lanes)) as events:  # type: ignore[type-var]  # a generator
+        with closing(engine.run(lanes)) as events:
             for event in events:
                 match event:
                     case Made():
@@ -308,7 +308,7 @@ def flops_per_row(corner: Corner, lanes: Lanes) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         blank(*args, **kwargs)
     rows = len(args[0] if args else kwargs["hidden_states"])
-    return counter.get_total_flops() / rows
+    return float(counter.get_total_flops() / rows)
 
 
 def agreement(plain: Mapping[str, Bytes], ours: Mapping[str, Bytes]) -> Agreement:
