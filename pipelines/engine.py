@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -26,6 +27,17 @@ from pipelines.recipe import Recipe
 from pipelines.weights import LoadedParts
 
 Lanes = Sequence[Sequence[Recipe]]
+
+
+@dataclass
+class Course:
+    """One picture on its way, and what its denoising has shown so far; written by its own pipeline alone."""
+
+    recipe: Recipe
+    lane: int
+    begun: float = 0.0
+    evaluations: int = 0
+    beginning: solvers.Beginning | None = None
 
 
 class Engine:
@@ -91,13 +103,11 @@ class Engine:
             self._parts.put_away(family.encoders)
 
     def _denoise(self, lanes: Lanes) -> Iterator[Event]:
-        recipes = {recipe.key: recipe for lane in lanes for recipe in lane}
-        notes: dict[str, dict[str, Any]] = {
-            recipe.key: {"evaluations": 0, "lane": number} for number, lane in enumerate(lanes) for recipe in lane
-        }
+        courses = [[Course(recipe, number) for recipe in lane] for number, lane in enumerate(lanes)]
+        by_key = {course.recipe.key: course for lane in courses for course in lane}
         coalescer = Coalescer(min(self.numerics.lane_width, self._family.lane_width))
         coalescer.tally = self.tally
-        threads = [(CellThread(r.key, partial(self._body, r, notes[r.key])) for r in lane) for lane in lanes]
+        threads = [(CellThread(course.recipe.key, partial(self._body, course)) for course in lane) for lane in courses]
         with closing(coalescer.run(threads)) as happenings:
             for happening in happenings:
                 match happening:
@@ -106,17 +116,16 @@ class Engine:
                     case Reported(_, event):
                         yield event
                     case Ended(key, latents, None):
-                        yield self._finish(recipes[key], latents, notes[key])
+                        yield self._finish(by_key[key], latents)
                     case Ended(_, _, torch.OutOfMemoryError() as error):
                         raise error
                     case Ended(key, _, error):
                         yield Failed(key, f"{type(error).__name__}: {error}")
 
-    def _body(self, recipe: Recipe, notes: dict[str, Any], cell: CellThread) -> Any:
+    def _body(self, course: Course, cell: CellThread) -> Any:
         """On the cell's thread: the stock pipeline from noise to latents, its denoiser parked at every call."""
-        notes["begun"] = time.monotonic()
+        course.begun, recipe = time.monotonic(), course.recipe
         family, parts, device = self._family, self._parts, torch_device(self.numerics)
-        images = self._images(recipe)
         generator = torch.Generator("cpu").manual_seed(recipe.seed)
         scheduler = solvers.build(
             recipe.scheduler,
@@ -126,10 +135,13 @@ class Engine:
             seed=recipe.seed,
             generator=generator,
         )
-        forward: Callable[..., Any] = partial(_counted, partial(cell.park, parts[family.denoiser]), notes)
+        forward: Callable[..., Any] = partial(_counted, course, partial(cell.park, parts[family.denoiser]))
         if recipe.guidance_interval != (0.0, 1.0):
             forward = within(
-                recipe.guidance_interval, forward, evaluations=_evaluations(recipe), rows=family.rows(recipe)
+                recipe.guidance_interval,
+                forward,
+                evaluations=schedulers.evaluations_of(recipe),
+                rows=family.rows(recipe),
             )
         own = {
             family.denoiser: twin(parts[family.denoiser], forward),
@@ -140,24 +152,22 @@ class Engine:
         pipe.set_progress_bar_config(disable=True)
         made = pipe(
             **{name: tensor.to(device) for name, tensor in self._words[family.words(recipe)].items()},
-            **family.arguments(recipe, images),
+            **family.arguments(recipe, self._images(recipe)),
             generator=generator,
             output_type="latent",
-            callback_on_step_end=partial(self._step, recipe, cell, notes),
+            callback_on_step_end=partial(self._step, course, cell),
             callback_on_step_end_tensor_inputs=["latents"],
         )
         return made.images
 
-    def _step(
-        self, recipe: Recipe, cell: CellThread, notes: dict[str, Any], pipe: Any, index: int, timestep: Any, now: Any
-    ) -> Any:
+    def _step(self, course: Course, cell: CellThread, pipe: Any, index: int, timestep: Any, now: Any) -> Any:
         """The pipeline's own callback: tell the step; note where on the noise schedule the first one stood."""
         if index == 0:
-            notes["beginning"] = solvers.begins_at(pipe.scheduler, timestep)
-        cell.events.append(Stepped(recipe.key, index + 1, pipe.num_timesteps))
+            course.beginning = solvers.begins_at(pipe.scheduler, timestep)
+        cell.events.append(Stepped(course.recipe.key, index + 1, pipe.num_timesteps))
         if self._previews:
-            latents = self._family.latents(now["latents"], recipe, self.checkpoint)
-            cell.events.append(Preview(recipe.key, index + 1, autoencoder.preview(self._colours, latents)))
+            latents = self._family.latents(now["latents"], course.recipe, self.checkpoint)
+            cell.events.append(Preview(course.recipe.key, index + 1, autoencoder.preview(self._colours, latents)))
         return now
 
     def _remembering_vae(self) -> Any:
@@ -181,8 +191,10 @@ class Engine:
     def _colours(self) -> torch.Tensor:
         return autoencoder.preview_colours(self._parts["vae"])
 
-    def _finish(self, recipe: Recipe, packed: torch.Tensor, notes: Mapping[str, Any]) -> Made | Failed:
+    def _finish(self, course: Course, packed: torch.Tensor) -> Made | Failed:
         """Latents to pixels; values that are no numbers are found before they would become black."""
+        recipe, beginning = course.recipe, course.beginning
+        assert beginning, "a picture is done that has not taken a step"
         latents = self._family.latents(packed, recipe, self.checkpoint)
         try:
             with self._room_to_decode():
@@ -192,12 +204,12 @@ class Engine:
         return Made(
             recipe.key,
             decoded,
-            first_timestep=notes["beginning"].timestep,
-            first_sigma=notes["beginning"].sigma,
-            evaluations=notes["evaluations"],
+            first_timestep=beginning.timestep,
+            first_sigma=beginning.sigma,
+            evaluations=course.evaluations,
             numerics=self.numerics,
-            lane=notes["lane"],
-            seconds=time.monotonic() - notes["begun"],
+            lane=course.lane,
+            seconds=time.monotonic() - course.begun,
             warnings=warnings,
         )
 
@@ -227,14 +239,6 @@ def fold(lanes: Lanes, count: int) -> Lanes:
     return [[recipe for lane in lanes[first::count] for recipe in lane] for first in range(count)]
 
 
-def _counted(forward: Callable[..., Any], notes: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-    notes["evaluations"] += 1
+def _counted(course: Course, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    course.evaluations += 1
     return forward(*args, **kwargs)
-
-
-def _evaluations(recipe: Recipe) -> int:
-    """Evaluations of the network for this recipe; img2img and inpainting walk a part of the steps."""
-    steps = recipe.steps
-    if recipe.start:
-        steps = schedulers.walked(steps, recipe.start.strength, family=recipe.checkpoint.family)
-    return schedulers.evaluations(recipe.scheduler, steps)

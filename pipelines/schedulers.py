@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pipelines.errors import RecipeError
-from pipelines.recipe import FamilyName, SchedulerChoice, Spacing
+from pipelines.recipe import FamilyName, Recipe, SchedulerChoice, Spacing
 from pipelines.solver_table import KINDS, LEFT_OUT, MODES, Kind, Mode, Value
 
 Options = tuple[tuple[str, Value], ...]
@@ -160,6 +160,14 @@ def walked(steps: int, strength: float, *, family: FamilyName) -> int:
 def evaluations(choice: SchedulerChoice, steps: int) -> int:
     """How often the network is evaluated for so many walked steps (each with two rows under guidance on SDXL)."""
     return {"N": steps, "2N-1": 2 * steps - 1, "N+1": steps + 1 if steps > 1 else 1}[KINDS[choice.name].evaluations]
+
+
+def evaluations_of(recipe: Recipe) -> int:
+    """Evaluations of the network for a recipe; img2img and inpainting walk a part of the steps."""
+    steps = recipe.steps
+    if recipe.start:
+        steps = walked(steps, recipe.start.strength, family=recipe.checkpoint.family)
+    return evaluations(recipe.scheduler, steps)
 
 
 def rows() -> tuple[Row, ...]:

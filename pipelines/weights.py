@@ -86,4 +86,3 @@ class LoadedParts(dict[str, Any]):
         if name == "vae" and numerics.tiled:
             module.enable_tiling()
         return module.to(device)
-

@@ -201,10 +201,7 @@ def cells(sweep: Sweep, settle: Settle) -> Cells:
 
 def work_of(recipe: Recipe) -> Work:
     """What this recipe costs: Heun kinds call the network twice a step, FLUX's true guidance twice an evaluation."""
-    steps = recipe.steps
-    if recipe.start:
-        steps = schedulers.walked(steps, recipe.start.strength, family=recipe.checkpoint.family)
-    count = schedulers.evaluations(recipe.scheduler, steps)
+    count = schedulers.evaluations_of(recipe)
     begin, end = recipe.guidance_interval
     guided = sum(begin <= at / count < end for at in range(count))
     calls = count + (guided if recipe.true_guidance > 1 else 0)

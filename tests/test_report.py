@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -112,6 +113,7 @@ def browser() -> Iterator[Any]:
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not found:
+        assert not os.environ.get("SIDELIGHT_REQUIRE_BROWSER"), "no chromium found, and the browser tests must run here"
         pytest.skip("no chromium found: install one to run the browser tests")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
