@@ -43,7 +43,6 @@ PROMPTS = {
     "quotes": 'she said "soft", it\'s: \\n not a newline',
     "markup": "</script><b onload=x>&amp;",
     "like parameters": "x\nNegative prompt: y\nSteps: 9, Sampler: z, Seed: 1",
-    "zero": "before\x00after",
     "separators": "a\u2028b\u2029c\x1fd",
     "empty": "",
     "long": "skin " * 40_000,
