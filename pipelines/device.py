@@ -112,7 +112,7 @@ def _dtype(kind: str) -> tuple[Dtype, str]:
 def _lanes(kind: str, family: FamilyName, pixels: int) -> tuple[int, str]:
     """(lanes, reason): the fewest rows after which another row costs its full price."""
     if kind == "cpu":
-        return 1, "a CPU is busy with one picture: two lanes gave 0.99x and 1.08x of a plain loop, one 1.11x and 1.07x"
+        return 1, "a CPU is busy with one picture; more rows cost their full price"
     if kind == "mps":
         return 1, "not measured on this device"
     if family == "flux":
