@@ -26,8 +26,8 @@ def show(file: File, as_json: AsJson = False) -> None:
     numerics = embedded.numerics
     typer.echo(metadata.caption(embedded.recipe))
     typer.echo(
-        f"made on {numerics.device} in {numerics.dtype}, {numerics.lanes} lanes of {numerics.lane_width} rows, "
-        f"lane {embedded.lane} (numerics {numerics.digest})"
+        f"made on {numerics.device} in {numerics.dtype}, lane {embedded.lane + 1} of {numerics.lanes}, "
+        f"{numerics.lane_width} rows each (numerics {numerics.digest})"
     )
 
 
