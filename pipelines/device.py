@@ -96,7 +96,10 @@ def decide(
     wanted = {name: value for name, value in asked.items() if value is not None and name != "device"}
     if wanted.get("attention") == "xformers":
         probe_xformers(kind, numerics.dtype)
-    return numerics.because("asked for", **wanted) if wanted else numerics
+    numerics = numerics.because("asked for", **wanted) if wanted else numerics
+    if kind == "cpu" and numerics.offload != "none":
+        raise InputError(f"offload {numerics.offload} makes room on a GPU; on a CPU leave it out")
+    return numerics
 
 
 def _dtype(kind: str) -> tuple[Dtype, str]:

@@ -1,8 +1,8 @@
 """Makes the pictures of a prepared sweep and keeps them, as a generator of events. Knows nothing about who watches.
 
 A run folder is the truth: a cell is done when its PNG holds the hash that its sidecar names. So running again is
-resuming, after any end. Closing the generator stops at once; what was made is kept. Layout and promises: DESIGN in
-README, "The run folder".
+resuming, after any end. Closing the generator stops at once; what was made is kept. The layout of the folder is
+README's "What you get".
 """
 
 import json
@@ -125,6 +125,7 @@ class _Session:
     def __init__(self, prepared: Prepared, store: Store, book: Journal, files: Files) -> None:
         self._prepared, self._store, self._book, self._files = prepared, store, book, files
         self._numerics = prepared.numerics
+        self._lanes = {entry.key: entry.lane for entry in prepared.plan.entries}
         self._warnings = {cell.recipe.key: cell.warnings for cell in prepared.cells.cells}
         self._made, self._failed = 0, dict[str, str]()
 
@@ -229,8 +230,7 @@ class _Session:
         return sidecar, made.seconds
 
     def _lane(self, key: str) -> int:
-        lanes = {entry.key: entry.lane for entry in self._prepared.plan.entries}
-        return lanes[key] % self._numerics.now.lanes
+        return self._lanes[key] % self._numerics.now.lanes
 
 
 def encoded(made: Made, recipe: Recipe) -> bytes:

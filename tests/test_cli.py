@@ -71,6 +71,7 @@ def test_ctrl_c_keeps_what_is_whole_and_says_how_to_go_on(tmp_path: Path) -> Non
         (["sweep", "run", *SMALL, "--scheduler", "restart"], "diffusers has no Restart"),
         (["sweep", "run", *SMALL, "--scheduler", "eulr"], "euler"),
         (["sweep", "run", *SMALL, "--device", "cuda:7"], "this machine has"),
+        (["sweep", "run", *SMALL, "--device", "cpu", "--offload", "model"], "on a CPU leave it out"),
         (["sweep", "run", "--checkpoint", "demo-flux", "--negative", "plastic"], "negative prompt does nothing"),
         (["sweep", "run", "--checkpoint", "nobody"], "neither a name in models.txt"),
         (["picture", "show", "LICENSE"], "LICENSE"),

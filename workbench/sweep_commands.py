@@ -64,6 +64,9 @@ def sweep_run(
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     attention: Annotated[str | None, typer.Option(help="sdpa or xformers.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Pictures side by side.")] = None,
+    offload: Annotated[
+        str | None, typer.Option(help="none, model or group: what leaves the GPU to save memory.")
+    ] = None,
     compiled: Annotated[str | None, typer.Option("--compile", help="off or regional.")] = None,
     new_numerics: Annotated[bool, typer.Option("--new-numerics", help="Decide device and rows anew; marked.")] = False,
     keep_failed: Annotated[bool, typer.Option("--keep-failed", help="Do not try failed cells again.")] = False,
@@ -89,7 +92,9 @@ def _prepared(said: dict[str, Any]) -> Prepared:
         folder = file
     else:
         folder = said["out"] or preparing.run_folder(said["runs"].expanduser(), sweep, str(date.today()))
-    asked = {name: said[name] for name in ("device", "dtype", "attention", "lanes")} | {"compile": said["compiled"]}
+    asked = {name: said[name] for name in ("device", "dtype", "attention", "lanes", "offload")} | {
+        "compile": said["compiled"]
+    }
     if said["exact"]:
         asked["lanes"] = 1
     return preparing.prepare(sweep, folder, asked=asked, new_numerics=said["new_numerics"])
