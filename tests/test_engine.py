@@ -273,8 +273,9 @@ def test_nan_in_decoding_fails_that_cell_only(sdxl: Checkpoint) -> None:
 
 
 def test_an_offloaded_network_comes_back_even_where_decoding_failed(sdxl: Checkpoint) -> None:
-    work = engine(sdxl, offload="model")
+    work = engine(sdxl)
     pictures(work, [[recipe(sdxl)]])  # opens the parts
+    work.numerics = work.numerics.because("as on a small card", offload="model")
     moves: list[str] = []
     work._parts["unet"].to = moves.append
     with answers(Decoder, lambda answer, _: answer * torch.nan):
