@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipelines.frozen import LABEL, Frozen
 
-FamilyName = Literal["sdxl", "flux"]
+FamilyName = Literal["sdxl", "flux", "flux2"]
 Spacing = Literal["leading", "trailing", "linspace"]
 Share = Annotated[float, Field(ge=0, le=1)]
 SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -35,6 +35,11 @@ class Weights(Frozen):
     family: FamilyName
     quantisation: str = ""
     name: str = Field("", json_schema_extra=LABEL)
+
+    @property
+    def identity(self) -> str:
+        """What tells opened weights apart: one file at two precisions is two."""
+        return f"{self.digest} {self.quantisation}".strip()
 
 
 class SchedulerChoice(Frozen):
@@ -92,9 +97,9 @@ class Recipe(Frozen):
     """Everything that decides the pixels of one picture.
 
     Sizes are pixels. `steps` is what is given to the scheduler (2nd-order kinds evaluate the network 2N-1 times).
-    `guidance` is classifier-free guidance on SDXL and the distilled guidance input on FLUX; `true_guidance` is
-    classifier-free guidance on FLUX (1 = off). `guidance_interval` is the share of network evaluations in which
-    classifier-free guidance acts. `negative` None and "" are different pictures on SDXL. `spacing` None = as the
+    `guidance` is classifier-free guidance on SDXL and FLUX.2 and the distilled guidance input on FLUX.1, where
+    `true_guidance` is classifier-free guidance (1 = off). `guidance_interval` is the share of network evaluations in
+    which classifier-free guidance acts. `negative` None and "" are different pictures on SDXL. `spacing` None = as the
     checkpoint ships it. `clip_skip` 0 = the family's normal. `text_tokens` 0 = the family's normal padding length.
     `variation` tells apart equal requests to a model without a seed. Raises pydantic's ValidationError; use
     `Recipe.read` for data from outside.

@@ -173,7 +173,7 @@ def evaluations_of(recipe: Recipe) -> int:
 def rows() -> tuple[Row, ...]:
     """The table behind `sidelight schedulers`, with the names that are left out everywhere at its end."""
     return tuple(map(_row, KINDS.values())) + tuple(
-        Row(name, (), (), "", (), (), (("sdxl", reason), ("flux", reason)), "")
+        Row(name, (), (), "", (), (), tuple((family, reason) for family in MODES), "")
         for name, reason in (LEFT_OUT | NO_COUNTERPART).items()
     )
 
@@ -243,8 +243,10 @@ def _paired(kind: Kind, schedule: str, spacing: Spacing, family: FamilyName) -> 
     if schedule in NO_SCHEDULE or (schedule and schedule not in SCHEDULES):
         reason = NO_SCHEDULE.get(schedule, "it is not known")
         raise RecipeError(f"schedule {schedule!r} has no counterpart here: {reason}; use one of {', '.join(SCHEDULES)}")
-    if family == "flux" and schedule in ("normal", "uniform"):
-        raise RecipeError(f"schedule {schedule!r} has no counterpart on flux, whose own grid is 'simple'; say simple")
+    if family != "sdxl" and schedule in ("normal", "uniform"):
+        raise RecipeError(
+            f"schedule {schedule!r} has no counterpart on {family}, whose own grid is 'simple'; say simple"
+        )
     if schedule:
         ending, spacing = SCHEDULES[schedule]
         kind = _kind(kind.name + ending)

@@ -17,6 +17,7 @@ Own = tuple[tuple[str, Value], ...]
 MODES: dict[FamilyName, tuple[Mode, ...]] = {
     "sdxl": ("text-to-image", "img2img", "inpaint"),
     "flux": ("text-to-image", "img2img", "inpaint"),
+    "flux2": ("text-to-image", "inpaint"),
 }
 
 
@@ -127,6 +128,7 @@ class _Base:
 
 
 _FLOW = ("base_shift", "max_shift", "shift", "use_dynamic_shifting")
+_FLOW_2 = ("shift", "use_dynamic_shifting")  # FLUX.2's pipelines move the grid by a formula of their own
 _WHOLE_RANGE = "it spans the whole training range"
 _NO_FLOW = "its class knows no flow matching"
 _ONLY_FLOW = "its class is for flow models only"
@@ -263,24 +265,29 @@ def _kind(base: _Base, variant: str) -> Kind:
     flags: Own = ()
     if base.variants or base.flux.startswith("FlowMatch"):
         flags = tuple((f"use_{name}_sigmas", name == variant) for name in ("karras", "exponential", "beta"))
-    classes: dict[FamilyName, str] = {"sdxl": base.sdxl} if base.sdxl else {}
-    if base.flux:
-        classes["flux"] = base.flux
+    classes: dict[FamilyName, str] = {"sdxl": base.sdxl, "flux": base.flux, "flux2": base.flux}
     is_spaced = base.spaced == "always" or (base.spaced == "plain" and not variant)
     takes = tuple(sorted(base.takes + (base.range if variant else ())))
+    flow_2_takes = tuple(option for option in base.flow_takes if option not in _FLOW or option in _FLOW_2)
     return Kind(
         name=f"{base.name}-{variant}" if variant else base.name,
-        classes={family: f"{name}Scheduler" for family, name in classes.items()},
+        classes={family: f"{name}Scheduler" for family, name in classes.items() if name},
         own=base.own + flags,
-        accepts=(("sdxl", takes), ("flux", base.flow_takes)),
+        accepts=(("sdxl", takes), ("flux", base.flow_takes), ("flux2", flow_2_takes)),
         evaluations=base.evaluations,
         draws_noise=base.draws_noise,
         spacing=("sdxl",) if is_spaced and base.sdxl else (),
         unspaced=base.unspaced or _WHOLE_RANGE,
         aliases=tuple(_with_variant(alias, variant) for alias in base.aliases),
-        left_out=tuple(base.out.items()),
+        left_out=tuple(_for_both_flows(base.out).items()),
         note=base.note,
     )
+
+
+def _for_both_flows(out: dict[str, str]) -> dict[str, str]:
+    """What FLUX.1 cannot use FLUX.2 cannot either."""
+    flow_2 = {place.replace("flux", "flux2"): reason for place, reason in out.items() if place.startswith("flux")}
+    return out | {place: reason for place, reason in flow_2.items() if place != "flux2 img2img"}
 
 
 def _with_variant(alias: str, variant: str) -> str:

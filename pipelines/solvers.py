@@ -15,7 +15,7 @@ import torch
 
 from pipelines.errors import CheckpointError, RecipeError
 from pipelines.recipe import FamilyName, SchedulerChoice, Spacing
-from pipelines.solver_table import KINDS, Kind, Value
+from pipelines.solver_table import KINDS, Value
 
 _SHIFTS = ("base_shift", "max_shift", "shift", "use_dynamic_shifting")
 _BY_SIZE = ("base_image_seq_len", "base_shift", "max_image_seq_len", "max_shift")
@@ -53,8 +53,8 @@ def build(
     """
     kind, config = KINDS[choice.name], dict(shipped.config)
     options = dict(kind.own) | dict(choice.options) | ({"timestep_spacing": spacing} if spacing else {})
-    if family == "flux":
-        return _bound(_flow(kind, config, options), generator)
+    if family != "sdxl":
+        return _bound(_flow(kind.classes[family], config, options), generator)
     if "beta_schedule" not in config or config.get("prediction_type") not in ("epsilon", "v_prediction"):
         raise CheckpointError(
             f"the checkpoint ships {type(shipped).__name__}, which no SDXL scheduler here can be made from; use a"
@@ -152,11 +152,10 @@ _ON_GRID: dict[str, Any] = {
 _FLOW_CLASSES = (_OnGrid, diffusers.FlowMatchEulerDiscreteScheduler, diffusers.FlowMatchLCMScheduler)
 
 
-def _flow(kind: Kind, config: dict[str, Any], options: dict[str, Value]) -> Any:
+def _flow(name: str, config: dict[str, Any], options: dict[str, Value]) -> Any:
     if "base_shift" not in config:
         raise CheckpointError("the checkpoint ships no flow matching scheduler, so it is no FLUX one; check its family")
     _check_shift(config, options)
-    name = kind.classes["flux"]
     if name not in _ON_GRID:
         return _made(getattr(diffusers, name), config, options)
     grid = _made(diffusers.FlowMatchEulerDiscreteScheduler, config, options)

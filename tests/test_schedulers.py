@@ -126,12 +126,14 @@ def test_comfy_pairs_carry_their_spacing_where_the_family_has_one() -> None:
     assert from_comfy("euler", "normal", family="sdxl") == (named("euler"), "linspace")
     assert from_comfy("uni_pc_bh2", "simple", family="sdxl") == (named("unipc"), "trailing")
     assert from_comfy("euler", "simple", family="flux") == (named("euler"), None)
+    assert from_comfy("euler", "simple", family="flux2") == (named("euler"), None)
     assert from_comfy("dpmpp_2m", "beta", family="flux") == (named("dpmpp-2m-beta"), None)
     for family, schedule, reason in (
         ("sdxl", "kl_optimal", "no such grid"),
         ("sdxl", "ddim_uniform", "more steps than asked"),
         ("sdxl", "moon", "it is not known"),
         ("flux", "normal", "say simple"),
+        ("flux2", "normal", "counterpart on flux2, whose own grid is 'simple'; say simple"),
     ):
         with pytest.raises(RecipeError, match=reason):
             from_comfy("euler", schedule, family=family)
@@ -150,6 +152,12 @@ def test_comfy_pairs_carry_their_spacing_where_the_family_has_one() -> None:
         ("sa-solver", "flux", "text-to-image", None, 20, "NaN"),
         ("deis-karras", "flux", "img2img", None, 20, "noise stays"),
         ("heun", "flux", "inpaint", None, 20, "starts too late"),
+        ("heun", "flux2", "inpaint", None, 20, "starts too late"),
+        ("ddim", "flux2", "text-to-image", None, 20, "knows no flow matching; use one of euler, "),
+        ("deis", "flux2", "text-to-image", None, 20, "noise stays"),
+        ("sa-solver", "flux2", "inpaint", None, 20, "NaN"),
+        ("euler", "flux2", "text-to-image", "leading", 20, "changes nothing with euler on flux2: flow models have one"),
+        ("euler:base_shift=1", "flux2", "text-to-image", None, 20, "flux2 does not take 'base_shift'; allowed: shift,"),
         ("euler", "flux", "text-to-image", "trailing", 20, "changes nothing with euler on flux"),
         ("dpmpp-2s", "sdxl", "text-to-image", "trailing", 20, "its class has no spacing"),
         ("dpmpp-2m-karras", "sdxl", "text-to-image", "leading", 20, "spans the whole training range"),
@@ -183,7 +191,7 @@ def test_check_refuses_choices_whose_key_would_not_be_the_one_of_their_meaning(c
 
 def test_walked_steps_are_counted_as_the_pipelines_do() -> None:
     assert walked(10, 0.55, family="sdxl") == 5
-    assert walked(10, 0.55, family="flux") == 6
+    assert walked(10, 0.55, family="flux") == walked(10, 0.55, family="flux2") == 6
     assert walked(10, 1.0, family="sdxl") == walked(10, 1.0, family="flux") == 10
     with pytest.raises(RecipeError, match="leaves none of 10 steps"):
         walked(10, 0.05, family="sdxl")
@@ -196,7 +204,9 @@ def test_rows_name_everything_and_give_a_reason_for_what_is_left_out() -> None:
     table = {row.name: row for row in rows()}
     assert KINDS.keys() <= table.keys()
     assert {"ipndm", "dpm-adaptive", "unipc-bh1-beta"} <= table.keys()
-    assert dict(table["heun"].modes) == {"sdxl": MODES["sdxl"], "flux": ("text-to-image",)}
+    only = ("text-to-image",)
+    assert dict(table["heun"].modes) == {"sdxl": MODES["sdxl"], "flux": only, "flux2": only}
+    assert dict(table["unipc"].modes) == MODES
     assert "DPM++ 2M Karras" in table["dpmpp-2m-karras"].aliases
     for row in table.values():
         assert row.modes or all(reason for _, reason in row.left_out)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import SIZE, tiny_flux, tiny_sdxl
+from tiny import SIZE, tiny_flux, tiny_flux2, tiny_sdxl
 
 from pipelines.errors import CheckpointError, RecipeError
 from pipelines.recipe import SchedulerChoice
@@ -28,20 +28,24 @@ BASES = [pair for pair in PAIRS if not pair[0].endswith(("-karras", "-exponentia
 ON_SDXL = [name for name, family in PAIRS if family == "sdxl"]
 MEASURED = [name for name in ON_SDXL if not name.endswith("-exponential") and not name.startswith("dpm2")]
 MEASURED += ["dpm2", "dpm2-ancestral-karras"]  # making their tables is slow
-REPEATED = [(*pair, mode) for pair in BASES for mode in PIPELINES if mode != "text-to-image"]
+REPEATED = [(name, family, mode) for name, family in BASES for mode in MODES[family] if mode != "text-to-image"]
 REPEATED += [(name, family, "text-to-image") for name, family in BASES if KINDS[name].draws_noise]
 STEPS, STRENGTH = 4, 0.7
 
 
 @cache
 def components(family: str) -> dict[str, Any]:
-    return tiny_sdxl() if family == "sdxl" else tiny_flux()
+    return {"sdxl": tiny_sdxl, "flux": tiny_flux, "flux2": tiny_flux2}[family]()
 
 
 @cache
 def encoded(family: str) -> dict[str, torch.Tensor]:
     """The arguments that stand for a prompt, and on SDXL for the empty negative one."""
     parts = components(family)
+    if family == "flux2":
+        pipeline = diffusers.Flux2KleinPipeline(**parts)
+        words = [pipeline.encode_prompt(text, max_sequence_length=32)[0] for text in ("a portrait, side light", "")]
+        return dict(zip(("prompt_embeds", "negative_prompt_embeds"), words, strict=True))
     if family == "flux":
         pipeline = diffusers.FluxPipeline(**parts)
         words = pipeline.encode_prompt("a portrait, side light", None, max_sequence_length=32)
@@ -64,7 +68,8 @@ def run(choice: SchedulerChoice, family: str, mode: str, steps: int = STEPS) -> 
     parts = components(family)
     generator = torch.Generator().manual_seed(3)
     scheduler = made(choice, family, generator=generator)
-    name = f"{'StableDiffusionXL' if family == 'sdxl' else 'Flux'}{PIPELINES[mode]}Pipeline"
+    name = {"sdxl": "StableDiffusionXL", "flux": "Flux", "flux2": "Flux2Klein"}[family]
+    name += f"{PIPELINES[mode]}Pipeline"
     pipeline = getattr(diffusers, name)(**parts | {"scheduler": scheduler})
     pipeline.set_progress_bar_config(disable=True)
     arguments: dict[str, Any] = {**encoded(family), "num_inference_steps": steps}
@@ -74,8 +79,8 @@ def run(choice: SchedulerChoice, family: str, mode: str, steps: int = STEPS) -> 
         arguments["mask_image"] = Image.linear_gradient("L").resize((SIZE, SIZE))
     if name != "StableDiffusionXLImg2ImgPipeline":
         arguments |= {"width": SIZE, "height": SIZE}
-    if family == "flux":
-        arguments["guidance_scale"] = 3.5
+    if family != "sdxl":
+        arguments["guidance_scale"] = 3.5 if family == "flux" else 1.0
     timesteps: list[Any] = []
 
     def watched(pipe: Any, at: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +109,8 @@ def passed_by_sdxl(scheduler: Any, generator: torch.Generator) -> dict[str, Any]
 def test_every_option_in_the_table_is_known_to_its_class(name: str, family: str) -> None:
     kind = KINDS[name]
     known = {f: set(inspect.signature(getattr(diffusers, c).__init__).parameters) for f, c in kind.classes.items()}
-    if "flux" in known:
-        known["flux"] |= set(inspect.signature(diffusers.FlowMatchEulerDiscreteScheduler.__init__).parameters)
+    for flow in known.keys() - {"sdxl"}:
+        known[flow] |= set(inspect.signature(diffusers.FlowMatchEulerDiscreteScheduler.__init__).parameters)
     assert set(dict(kind.accepts)[family]) <= known[family]
     assert {option for option, _ in kind.own} <= set().union(*known.values())
     assert {option for option, _ in kind.own} | set(dict(kind.accepts)[family]) <= OPTIONS.keys()
@@ -133,7 +138,7 @@ def test_steps_use_the_generator_exactly_where_the_table_says_so(name: str, fami
     drawn = []
     for seed in (3, 4):
         scheduler = made(named(name), family, seed=seed)
-        scheduler.set_timesteps(4, **({"mu": 0.8} if family == "flux" else {}))
+        scheduler.set_timesteps(4, **({"mu": 0.8} if family != "sdxl" else {}))
         extra = passed_by_sdxl(scheduler, torch.Generator().manual_seed(seed)) if family == "sdxl" else {}
         sample = torch.full((1, 4, 2, 2), 0.5)
         for timestep in scheduler.timesteps[:3]:
@@ -176,14 +181,28 @@ def test_equal_runs_are_bit_equal_whatever_the_global_random_state(name: str, fa
     assert calls == evaluations(choice, steps)
 
 
-@pytest.mark.parametrize("mode", ["text-to-image", "img2img"])
-def test_flow_solvers_approach_the_200_step_euler_solution(mode: str) -> None:
-    truth, *_ = run(named("euler"), "flux", mode, steps=200)
-    bounds = {"euler": 0.02, "dpmpp-2m": 0.012, "dpmpp-2s": 0.016, "unipc": 0.012, "heun": 0.012}
+APPROACHED = [("flux", "text-to-image"), ("flux", "img2img"), ("flux2", "text-to-image"), ("flux2", "inpaint")]
+
+
+@pytest.mark.parametrize(("family", "mode"), APPROACHED)
+def test_flow_solvers_approach_the_200_step_euler_solution(family: str, mode: str) -> None:
+    grid = ":use_dynamic_shifting=false:shift=2" if family == "flux2" else ""  # FLUX.2's own grid moves with the steps
+    truth, *_ = run(named("euler" + grid), family, mode, steps=200)
+    bounds = {"euler": 0.021, "dpmpp-2m": 0.012, "dpmpp-2s": 0.016, "unipc": 0.012, "heun": 0.012}
     for name, bound in bounds.items():
-        if f"flux {mode}" not in dict(KINDS[name].left_out):
-            latents, *_ = run(named(name), "flux", mode, steps=10)
+        if f"{family} {mode}" not in dict(KINDS[name].left_out):
+            latents, *_ = run(named(name + grid), family, mode, steps=10)
             assert (latents - truth).norm() / truth.norm() < bound, name
+
+
+@pytest.mark.parametrize("family", ["flux", "flux2"])
+def test_heun_is_left_out_of_inpainting_as_it_starts_too_late(family: str) -> None:
+    grid = ":use_dynamic_shifting=false:shift=2"
+    truth, *_ = run(named("euler" + grid), family, "inpaint", steps=200)
+    latents, *_ = run(named("heun" + grid), family, "inpaint", steps=10)
+    assert (latents - truth).norm() / truth.norm() > 0.15
+    with pytest.raises(RecipeError, match="starts too late"):
+        check(named("heun"), family=family, mode="inpaint", spacing=None, steps=10)
 
 
 # an exact denoiser: pixels are -1 or 1 with a spread of 0.3, so the best answer is known in closed form

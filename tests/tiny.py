@@ -1,18 +1,21 @@
-"""Tiny SDXL and FLUX with random weights, in float32 and seeded, to run stock pipelines in milliseconds.
+"""Tiny SDXL, FLUX.1 and FLUX.2 with random weights, in float32 and seeded, to run stock pipelines in milliseconds.
 
 Knows nothing about what is tested with them: a function returns the components that a pipeline class takes, or saves
 them as a checkpoint that is opened by the real path.
 """
 
 import string
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.recipe import FamilyName
 
 SIZE = 16
 """Pixels on a side that these models are made for; the autoencoder's factor is 2."""
@@ -54,12 +57,12 @@ def tiny_sdxl(seed: int = 0) -> dict[str, Any]:
         }
 
 
-def tiny_flux(seed: int = 0) -> dict[str, Any]:
+def tiny_flux(seed: int = 0, **changes: Any) -> dict[str, Any]:
     """Components of Flux{-,Img2Img,Inpaint}Pipeline, guidance-distilled like FLUX.1-dev, with its scheduler."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         transformer = diffusers.FluxTransformer2DModel(
-            in_channels=16,
+            **{"in_channels": 16} | changes,
             num_layers=1,
             num_single_layers=1,
             attention_head_dim=16,
@@ -79,6 +82,61 @@ def tiny_flux(seed: int = 0) -> dict[str, Any]:
             "text_encoder_2": transformers.T5EncoderModel(t5).eval(),
             "tokenizer": _clip_tokenizer(),
             "tokenizer_2": _t5_tokenizer(),
+            "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+        }
+
+
+def tiny_flux_fill(seed: int = 0) -> dict[str, Any]:
+    """Components of FluxFillPipeline: beside 16 channels of latents 16 of the masked picture and 16 of the mask."""
+    return tiny_flux(seed, in_channels=16 + 16 + 16, out_channels=16)
+
+
+def tiny_flux_kontext(seed: int = 0) -> dict[str, Any]:
+    """Components of FluxKontextPipeline, which are those of FluxPipeline."""
+    return tiny_flux(seed)
+
+
+def tiny_flux2(seed: int = 0) -> dict[str, Any]:
+    """Components of Flux2Klein{-,Inpaint}Pipeline: 27 layers of words, as its pipelines read three of them."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vae = diffusers.AutoencoderKLFlux2(
+            sample_size=SIZE,
+            block_out_channels=(8, 8),
+            layers_per_block=1,
+            norm_num_groups=4,
+            latent_channels=4,
+            down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
+            up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
+        )
+        vae.bn.running_mean.normal_(0, 0.3)  # as trained ones differ from 0 and 1
+        vae.bn.running_var.uniform_(0.3, 2)
+        transformer = diffusers.Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=3 * 8,
+            timestep_guidance_channels=16,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        )
+        qwen = transformers.Qwen3Config(
+            vocab_size=300,
+            hidden_size=8,
+            intermediate_size=16,
+            num_hidden_layers=27,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+            initializer_range=0.2,
+        )
+        return {
+            "transformer": transformer.eval(),
+            "vae": vae.eval(),
+            "text_encoder": transformers.Qwen3ForCausalLM(qwen).eval(),
+            "tokenizer": _qwen_tokenizer(),
             "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
         }
 
@@ -122,21 +180,44 @@ def _t5_tokenizer() -> transformers.T5TokenizerFast:
     return transformers.T5TokenizerFast(vocab=vocab, extra_ids=0, model_max_length=512)
 
 
+def _qwen_tokenizer() -> transformers.Qwen2TokenizerFast:
+    """One token a byte, with the chat template's two marks."""
+    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    vocab = {token: at for at, token in enumerate([*marks, *sorted(bytes_to_unicode().values())])}
+    tokenizer = transformers.Qwen2TokenizerFast(vocab=vocab, merges=[], model_max_length=512)
+    tokenizer.add_special_tokens({"additional_special_tokens": marks[1:]})
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    return tokenizer
+
+
+FAMILIES: dict[str, tuple[FamilyName, str, Callable[[], dict[str, Any]]]] = {
+    "sdxl": ("sdxl", "StableDiffusionXLPipeline", tiny_sdxl),
+    "inpaint": ("sdxl", "StableDiffusionXLInpaintPipeline", tiny_sdxl),
+    "flux": ("flux", "FluxPipeline", tiny_flux),
+    "schnell": ("flux", "FluxPipeline", tiny_flux),
+    "fill": ("flux", "FluxFillPipeline", tiny_flux_fill),
+    "kontext": ("flux", "FluxKontextPipeline", tiny_flux_kontext),
+    "klein": ("flux2", "Flux2KleinPipeline", lambda: tiny_flux2() | {"is_distilled": True}),
+    "flux2": ("flux2", "Flux2KleinPipeline", tiny_flux2),
+}
+
+
 def tiny_checkpoint(kind: str, folder: Path) -> Checkpoint:
-    """A tiny checkpoint on disk, as diffusers saves one: "sdxl", "flux", "schnell" (no guidance input) or "inpaint"."""
-    cls: Any = {
-        "sdxl": diffusers.StableDiffusionXLPipeline,
-        "inpaint": diffusers.StableDiffusionXLInpaintPipeline,
-        "flux": diffusers.FluxPipeline,
-        "schnell": diffusers.FluxPipeline,
-    }[kind]
-    is_flux = cls is diffusers.FluxPipeline
-    parts = tiny_flux() if is_flux else tiny_sdxl()
+    """A tiny checkpoint on disk, as diffusers saves one.
+
+    "sdxl", "inpaint" (9 channels), "flux", "schnell" (no guidance input), "fill", "kontext", "klein" (distilled) or
+    "flux2" (a base klein).
+    """
+    family, pipeline, components = FAMILIES[kind]
+    parts = components()
     changed = {"schnell": ("transformer", {"guidance_embeds": False}), "inpaint": ("unet", {"in_channels": 9})}
     if kind in changed:
         name, changes = changed[kind]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             parts[name] = type(parts[name]).from_config(parts[name].config, **changes)
-    cls(**parts).save_pretrained(folder)
-    return Checkpoint(kind, "flux" if is_flux else "sdxl", folder, {"width": str(SIZE), "height": str(SIZE)})
+    getattr(diffusers, pipeline)(**parts).save_pretrained(folder)
+    return Checkpoint(kind, family, folder, {"width": str(SIZE), "height": str(SIZE)})

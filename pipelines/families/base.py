@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipelines import schedulers
-from pipelines.checkpoint import Checkpoint, Defaults
+from pipelines import loras, schedulers
+from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
+from pipelines.listing import Defaults
 from pipelines.recipe import FamilyName, Recipe
 
 Parts = Mapping[str, Any]
@@ -48,6 +49,9 @@ class Family(Protocol):
     def rows(self, recipe: Recipe) -> int:
         """Rows of one call of the denoiser for this recipe."""
 
+    def calls(self, recipe: Recipe) -> int:
+        """Calls of the denoiser in an evaluation in which guidance acts."""
+
     def words(self, recipe: Recipe) -> tuple[Any, ...]:
         """What `encode` depends on: recipes with equal words share one encoding."""
 
@@ -72,13 +76,12 @@ def assembled(cls: Any, parts: Parts) -> Any:
 
 def check_common(family: Family, recipe: Recipe, *, grid: int) -> None:
     """Refuse what no family makes yet, sizes off `grid` (pixels), schedulers that do not fit; raises RecipeError."""
-    for field in ("loras", "references", "finish"):
+    for field in ("references", "finish"):
         if getattr(recipe, field):
             raise RecipeError(
                 f"{field} are read but not applied by this version; leave them out, so that nothing is ignored"
             )
-    if recipe.checkpoint.quantisation:
-        raise RecipeError(f"quantisation {recipe.checkpoint.quantisation} is not applied by this version; leave it out")
+    loras.check(recipe.loras, family=family.name, checkpoint=recipe.checkpoint.name)
     if recipe.variation:
         raise RecipeError(
             f"variation {recipe.variation} is for models without a seed; {family.name} has one, so change seed"

@@ -6,16 +6,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.checkpoint import Checkpoint, Defaults
+from pipelines import attention
+from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
 from pipelines.families.base import Images, Parts, assembled, check_common, warn_trained
+from pipelines.listing import Defaults
 from pipelines.recipe import FamilyName, Recipe
-
-TOKENS, SCHNELL_TOKENS = 512, 256  # padding of the T5 words in FLUX.1-dev and -schnell
 
 
 class Flux:
-    """FLUX.1-dev and -schnell (told apart by the transformer's guidance input)."""
+    """FLUX.1-dev, -schnell, -Fill-dev (told apart by the transformer's inputs), and -Kontext-dev without pictures."""
 
     name: FamilyName = "flux"
     denoiser = "transformer"
@@ -23,27 +23,36 @@ class Flux:
     encoders = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
     def defaults(self, checkpoint: Checkpoint) -> Defaults:
-        """1024 px; 28 steps at guidance 3.5 (dev) or 4 steps (schnell), as their makers publish them."""
+        """1024 px; steps and guidance as their makers and diffusers' examples give them."""
+        if _is_fill(checkpoint):
+            return Defaults(width=1024, height=1024, steps=50, guidance=30.0)
+        if _is_kontext(checkpoint):
+            return Defaults(width=1024, height=1024, steps=28, guidance=2.5)
         if _distilled_guidance(checkpoint):
             return Defaults(width=1024, height=1024, steps=28, guidance=3.5)
         return Defaults(width=1024, height=1024, steps=4, guidance=0.0)
 
     def check(self, recipe: Recipe, checkpoint: Checkpoint) -> tuple[str, ...]:
         """Warnings; raises RecipeError."""
+        _check_pictures(recipe, checkpoint)
         check_common(self, recipe, grid=2 * checkpoint.latent_factor)
         _check_guidance(recipe, checkpoint)
-        most = _most_tokens(checkpoint)
+        most = attention.most_tokens(checkpoint)
         if recipe.text_tokens > most:
             raise RecipeError(f"text_tokens {recipe.text_tokens} is more than {most}, the most {checkpoint.name} reads")
         if recipe.clip_skip:
             raise RecipeError(
                 f"clip_skip {recipe.clip_skip} does nothing on FLUX (it reads CLIP's pooled output); leave it out"
             )
-        return warn_trained(self, recipe, checkpoint)
+        return (*attention.check(recipe, checkpoint), *warn_trained(self, recipe, checkpoint))
 
     def rows(self, recipe: Recipe) -> int:
         """Always 1: true guidance makes two calls a step."""
         return 1
+
+    def calls(self, recipe: Recipe) -> int:
+        """2 with true guidance, 1 without."""
+        return 2 if recipe.true_guidance > 1 else 1
 
     def words(self, recipe: Recipe) -> tuple[Any, ...]:
         """Both texts and the padding length."""
@@ -61,7 +70,7 @@ class Flux:
                 None,
                 device=parts["text_encoder"].device,
                 num_images_per_prompt=1,
-                max_sequence_length=recipe.text_tokens or _most_tokens(checkpoint),
+                max_sequence_length=recipe.text_tokens or attention.most_tokens(checkpoint),
             )
             return embeds, pooled
 
@@ -80,17 +89,20 @@ class Flux:
             "img2img": diffusers.FluxImg2ImgPipeline,
             "inpaint": diffusers.FluxInpaintPipeline,
         }[recipe.mode]
+        if parts["transformer"].config.in_channels != parts["transformer"].out_channels:
+            cls = diffusers.FluxFillPipeline
         return assembled(cls, {**parts, **dict.fromkeys(self.encoders)})
 
     def arguments(self, recipe: Recipe, images: Images) -> Mapping[str, Any]:
-        """Both guidances always: the stock defaults differ between the modes."""
+        """Guidance always: the stock defaults differ between the modes; true guidance where on, as Fill has none."""
         given: dict[str, Any] = {
             "guidance_scale": recipe.guidance,
-            "true_cfg_scale": recipe.true_guidance,
             "num_inference_steps": recipe.steps,
             "width": recipe.width,
             "height": recipe.height,
         }
+        if recipe.true_guidance != 1:
+            given["true_cfg_scale"] = recipe.true_guidance
         if recipe.start:
             given |= {"image": images.start, "strength": recipe.start.strength}
         if recipe.mask:
@@ -109,8 +121,31 @@ def _distilled_guidance(checkpoint: Checkpoint) -> bool:
     return bool(checkpoint.config("transformer").get("guidance_embeds"))
 
 
-def _most_tokens(checkpoint: Checkpoint) -> int:
-    return TOKENS if _distilled_guidance(checkpoint) else SCHNELL_TOKENS
+def _is_fill(checkpoint: Checkpoint) -> bool:
+    """Whether the transformer takes a masked picture and its mask beside the latents."""
+    config = checkpoint.config("transformer")
+    return bool(config["in_channels"] != (config.get("out_channels") or config["in_channels"]))
+
+
+def _is_kontext(checkpoint: Checkpoint) -> bool:
+    return bool(checkpoint.index["_class_name"] == "FluxKontextPipeline")
+
+
+def _check_pictures(recipe: Recipe, checkpoint: Checkpoint) -> None:
+    if _is_kontext(checkpoint) and recipe.start:
+        raise RecipeError(
+            f"{checkpoint.name} reads pictures as references, which this version does not apply; leave start and mask"
+            " out, or pick a FLUX.1-dev or -Fill checkpoint for them"
+        )
+    if not _is_fill(checkpoint):
+        return
+    if recipe.mode != "inpaint":
+        raise RecipeError(f"{checkpoint.name} fills masks; give start and mask, or pick another checkpoint")
+    if recipe.negative is not None or recipe.true_guidance != 1 or recipe.guidance_interval != (0.0, 1.0):
+        raise RecipeError(
+            f"{checkpoint.name} has no classifier-free guidance; leave negative, true_guidance and guidance_interval"
+            " out and say it positively in the prompt"
+        )
 
 
 def _check_guidance(recipe: Recipe, checkpoint: Checkpoint) -> None:

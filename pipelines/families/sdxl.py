@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.checkpoint import Checkpoint, Defaults
+from pipelines import attention
+from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
 from pipelines.families.base import Images, Parts, assembled, check_common, warn_trained
+from pipelines.listing import Defaults
 from pipelines.recipe import FamilyName, Recipe
 
 TOKENS = 77  # what both CLIP encoders read
@@ -47,35 +49,28 @@ class Sdxl:
             raise RecipeError(
                 f"{checkpoint.name} is an inpainting checkpoint; give start and mask, or pick another one"
             )
-        return warn_trained(self, recipe, checkpoint)
+        return (*attention.check(recipe, checkpoint), *warn_trained(self, recipe, checkpoint))
 
     def rows(self, recipe: Recipe) -> int:
         """2 with guidance (unconditional and conditional), 1 without."""
         return 2 if recipe.guidance > 1 else 1
 
+    def calls(self, recipe: Recipe) -> int:
+        """Always 1: guidance makes two rows."""
+        return 1
+
     def words(self, recipe: Recipe) -> tuple[Any, ...]:
-        """Both texts and clip_skip; sizes and guidance play no part."""
-        return recipe.prompt, recipe.negative, recipe.clip_skip
+        """Both texts and clip_skip; the negative only where guidance reads it, as a long one lengthens the prompt."""
+        return recipe.prompt, _negative(recipe), recipe.clip_skip
 
     def encode(self, parts: Parts, recipe: Recipe, checkpoint: Checkpoint) -> Mapping[str, Any]:
-        """Prompt and negative as (1, 77, width) and pooled (1, width) tensors."""
+        """Prompt and negative as (1, 77 * chunks, width) and pooled (1, width) tensors."""
         from diffusers import StableDiffusionXLPipeline
 
+        from pipelines import encoding
+
         pipe = assembled(StableDiffusionXLPipeline, {**parts, "unet": None, "vae": None, "add_watermarker": False})
-        embeds, negative, pooled, negative_pooled = pipe.encode_prompt(
-            recipe.prompt,
-            negative_prompt=recipe.negative,
-            clip_skip=recipe.clip_skip or None,
-            device=parts["text_encoder"].device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=True,
-        )
-        return {
-            "prompt_embeds": embeds,
-            "negative_prompt_embeds": negative,
-            "pooled_prompt_embeds": pooled,
-            "negative_pooled_prompt_embeds": negative_pooled,
-        }
+        return encoding.encode(pipe, recipe.prompt, _negative(recipe), clip_skip=recipe.clip_skip)
 
     def pipeline(self, parts: Parts, recipe: Recipe) -> Any:
         """The stock pipeline of the recipe's mode."""
@@ -102,3 +97,7 @@ class Sdxl:
     def latents(self, packed: Any, recipe: Recipe, checkpoint: Checkpoint) -> Any:
         """SDXL carries its latents as they are."""
         return packed
+
+
+def _negative(recipe: Recipe) -> str | None:
+    return recipe.negative if recipe.guidance > 1 else None
