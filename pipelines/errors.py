@@ -7,6 +7,7 @@ SidelightError                 exit code
 │   ├── CheckpointError        2    a checkpoint that is missing, damaged or of an unknown kind
 │   └── NumericsError          2    a run's numerics that this machine cannot honour
 ├── CellError                  1    one picture could not be made; the run goes on
+├── HubError                   1    the hub gives up or gives wrong bytes: try again later
 ├── BusyError                  3    another process holds the run or the device
 ├── DiskError                  4    paused: the disk does not take what is written
 │   └── DiskFullError          4    ... it is full: free space and run the same command again
@@ -44,6 +45,12 @@ class NumericsError(InputError):
 
 class CellError(SidelightError):
     """One picture could not be made; it is recorded as failed and the run goes on."""
+
+    exit_code = 1
+
+
+class HubError(SidelightError):
+    """The hub cannot be reached, or does not give what it lists; what was fetched is kept."""
 
     exit_code = 1
 

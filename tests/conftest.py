@@ -1,4 +1,4 @@
-"""Every test runs alone: own cache folder, one CPU thread, no network. Knows nothing about what is tested."""
+"""Every test runs alone: own folders, one CPU thread, no network. Knows nothing about what is tested."""
 
 import os
 
@@ -11,11 +11,19 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine is no fault of the code
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "cache"))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME"):  # nobody's own models or lights
+        monkeypatch.setenv(name, str(base / name.lower()))
+    monkeypatch.delenv("SIDELIGHT_MODELS", raising=False)
 
 
 @pytest.fixture(autouse=True)
