@@ -22,15 +22,7 @@ from sweeps.sweep import from_flags
 from workbench.bench import agreement, compare, eager, flops_per_row, plain_loop
 from workbench.bench_command import bench
 from workbench.bench_result import Agreement, Outcome, Round, Side, Split, Warmed, as_dict, as_text
-from workbench.bench_weights import (
-    FULL_SIZE,
-    PIPELINES,
-    RandomParts,
-    ResidentParts,
-    Unweighted,
-    full_size,
-    write_configs,
-)
+from workbench.bench_weights import PIPELINES, RandomParts, ResidentParts, Unweighted, full_size, full_size_parts
 
 MAKERS = {"sdxl": tiny_sdxl, "flux": tiny_flux}
 ROWS = {"sdxl": 10, "flux": 5}  # of 5 evaluations: guidance is two rows of one call on SDXL, an input on FLUX
@@ -115,10 +107,9 @@ def test_work_of_a_row_does_not_depend_on_how_many_rows_a_call_has(checkpoints: 
 
 @pytest.mark.parametrize("family", ["sdxl", "flux"])
 def test_random_weights_of_any_size_run_on_both_sides(tmp_path: Path, family: str) -> None:
-    parts = MAKERS[family]()
-    kinds = {name: FULL_SIZE[family][name][:2] for name in parts}
-    configs = {name: _config(part) for name, part in parts.items()}
-    write_configs({name: (*kinds[name], configs[name]) for name in parts}, tmp_path, pipeline=PIPELINES[family])
+    getattr(diffusers, PIPELINES[family])(**MAKERS[family]()).save_pretrained(tmp_path)
+    for weights in tmp_path.rglob("*.safetensors"):
+        weights.unlink()
     checkpoint = Unweighted("random", family, tmp_path, {})
     *_, found = compare(two_cells(checkpoint, dtype="bfloat16"), repeats=1, open_parts=RandomParts)
     assert isinstance(found, Outcome)
@@ -126,21 +117,15 @@ def test_random_weights_of_any_size_run_on_both_sides(tmp_path: Path, family: st
     assert found.agreement.largest <= 2  # latents become float32 before or after they are unscaled
 
 
-def _config(part: Any) -> dict[str, Any]:
-    if hasattr(part, "save_config"):  # diffusers' own
-        return dict(part.config)
-    return part.config.to_dict() if isinstance(part, torch.nn.Module) else {}
-
-
 def test_full_size_models_have_the_published_number_of_parameters() -> None:
     published = {"sdxl": ("unet", 2_567_463_684), "flux": ("transformer", 11_901_408_320)}
     for family, (denoiser, count) in published.items():
-        with full_size(family) as checkpoint, torch.device("meta"):
-            kind = getattr(diffusers, FULL_SIZE[family][denoiser][1])
-            model = kind.from_config(checkpoint.config(denoiser))
-            assert checkpoint.latent_factor == 8
-            assert settings(FAMILIES[family], checkpoint).width == 1024
-            assert checkpoint.weights.family == family
+        checkpoint, (_, kind, config) = full_size(family), full_size_parts(family)[denoiser]
+        with torch.device("meta"):
+            model = getattr(diffusers, kind).from_config(config)
+        assert checkpoint.latent_factor == 8
+        assert settings(FAMILIES[family], checkpoint).width == 1024
+        assert checkpoint.weights.family == family
         assert sum(weights.numel() for weights in model.parameters()) == count
 
 

@@ -1,20 +1,29 @@
-"""Checkpoint: models.txt, what is refused before it is opened, and an identity that follows the bytes."""
+"""Checkpoint: put together from rows and paths, refused before it is opened, and an identity that follows the bytes."""
 
 import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny import tiny_checkpoint
 
-from pipelines.checkpoint import SHIPPED, Checkpoint, find, read_list
+from pipelines.checkpoint import Checkpoint, find, of_row
 from pipelines.errors import CheckpointError
 from pipelines.families import family_of
 from pipelines.families.base import settings
 from pipelines.hashes import FileHashes
+from pipelines.listing import read_list, rows
+
+ROOT = Path(__file__).parent.parent
+DEMO_DIGESTS = {
+    "demo-sdxl": "01cf4f5813d2c8056c18aff5b6352f0afb1f3517a271dea3e5c1c8f265677eaa",
+    "demo-flux": "dea36547892d34f3b6f1749a1e87bac6bdbeba2f5391ffcd78a87cf6708bf79d",
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +44,10 @@ def opened(folder: Path) -> Checkpoint:
 
 def listed(folder: Path, text: str) -> dict[str, Checkpoint]:
     (folder / "models.txt").write_text(text)
-    return read_list(folder / "models.txt")
+    return {name: of_row(row) for name, row in read_list(folder / "models.txt").items()}
 
 
-# models.txt
+# rows
 
 
 def test_a_line_gives_name_family_place_and_default_settings(saved: Path, tmp_path: Path) -> None:
@@ -54,35 +63,38 @@ def test_a_place_is_relative_to_the_list(folder: Path) -> None:
     assert listed(folder.parent, "mine sdxl dir:mine")["mine"].weights == opened(folder).weights
 
 
-def test_the_shipped_list_names_checkpoints_that_are_whole() -> None:
-    for checkpoint in read_list(SHIPPED).values():
-        assert checkpoint.folder.is_dir()
-        assert list(checkpoint.files())
-        assert settings(family_of(checkpoint), checkpoint).steps > 0
+@pytest.mark.parametrize("name", ["demo-sdxl", "demo-flux"])
+def test_the_shipped_demo_checkpoints_are_whole_and_their_identity_never_changes(name: str) -> None:
+    checkpoint = of_row(rows()[name])
+    assert checkpoint.weights.digest == DEMO_DIGESTS[name]
+    assert list(checkpoint.files())
+    assert settings(family_of(checkpoint), checkpoint).steps > 0
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("real sdxl", r"expected: name family source"),
-        ("real sdxl mine", r"expected: name family source"),
-        ("real sd15 dir:mine", r"family sd15 is not known; allowed: sdxl, flux"),
-        ("real sdxl http://x", r"source http: is not known; allowed: demo:FOLDER, dir:PATH"),
-        ("real sdxl dir:mine stepz=3", r"option stepz is not known; allowed: .*steps"),
-        ("real sdxl dir:mine steps=many", r"steps 'many': input should be a valid integer"),
-        ("real sdxl dir:mine guidance=", r"guidance '': input should be a valid number"),
-        ("real sdxl dir:mine trained_guidance=7", r"trained_guidance.*"),
-        ("first sdxl dir:other", r"name first stands here twice; rename one"),
-    ],
-)
-def test_a_wrong_line_is_told_with_its_number(line: str, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=rf"models.txt line 3: {reason}") as told:
-        listed(tmp_path, f"# checkpoints\nfirst sdxl dir:mine\n{line}\n")
-    assert "\n" not in str(told.value)
+def test_finding_and_hashing_a_checkpoint_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom pipelines.checkpoint import find\nfind('demo-flux').weights\n"
+        "print([name for name in ('torch', 'diffusers', 'transformers') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout == "[]\n"
 
 
-def test_a_name_that_is_neither_listed_nor_a_folder_is_told_with_what_is(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"'tmp/none' is neither a name in models.txt \(demo-flux, demo-sdxl\)"):
+def test_a_row_that_was_not_pulled_says_how(tmp_path: Path) -> None:
+    (tmp_path / "models.txt").write_text("mine sdxl hf:owner/repo@main")
+    with pytest.raises(CheckpointError, match=r"mine is not on this disk yet; run `sidelight models pull mine` first"):
+        of_row(read_list(tmp_path / "models.txt")["mine"])
+
+
+def test_a_row_of_another_kind_or_family_is_told(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"soft is of kind vae and makes no pictures alone"):
+        listed(tmp_path, f"soft sdxl dir:{saved} kind=vae")
+    with pytest.raises(CheckpointError, match=r"mine is listed as flux, but dir:.* is sdxl; correct the row"):
+        listed(tmp_path, f"mine flux dir:{saved}")
+
+
+def test_a_name_that_is_neither_listed_nor_a_folder_is_told() -> None:
+    with pytest.raises(CheckpointError, match=r"'tmp/none'.* neither a name in models.txt nor a diffusers folder"):
         find("tmp/none")
 
 
@@ -102,8 +114,6 @@ def test_a_download_that_broke_off_is_damaged(folder: Path, kept: int) -> None:
     [
         b"\xff" * 16,
         b"",
-        b"PK\x03\x04\x14\x00\x08\x08" + b"\0" * 40,
-        pickle.dumps({"a": 1}),
         (2).to_bytes(8, "little") + b"[]",
         (9).to_bytes(8, "little") + b'{"a": 1 }',
         (8).to_bytes(8, "little") + b'{"a":{}}',
@@ -112,6 +122,13 @@ def test_a_download_that_broke_off_is_damaged(folder: Path, kept: int) -> None:
 def test_what_only_carries_the_name_safetensors_is_damaged(folder: Path, start: bytes) -> None:
     (folder / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(start)
     with pytest.raises(CheckpointError, match="is damaged"):
+        _ = opened(folder).weights
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04\x14\x00\x08\x08" + b"\0" * 40, pickle.dumps({"a": 1})])
+def test_a_pickle_that_only_carries_the_name_safetensors_is_refused(folder: Path, start: bytes) -> None:
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(start)
+    with pytest.raises(CheckpointError, match=r"vae/\S+ is a pickle, which can run code.*save_pretrained"):
         _ = opened(folder).weights
 
 
@@ -125,15 +142,13 @@ def test_a_pickle_is_refused_unread_with_how_to_convert(folder: Path, name: str)
 
 def test_missing_parts_are_named(folder: Path) -> None:
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(
-        CheckpointError, match=r"unet holds no .safetensors file; copy the whole diffusers folder again"
-    ):
+    with pytest.raises(CheckpointError, match=r"unet holds no .safetensors file by diffusers' names; copy the whole"):
         _ = opened(folder).weights
     shutil.rmtree(folder / "scheduler")
     with pytest.raises(CheckpointError, match="mine: scheduler is missing; copy the whole folder again"):
         _ = opened(folder).weights
     (folder / "vae" / "config.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"vae/config.json is no JSON"):
+    with pytest.raises(CheckpointError, match=r"vae/config.json is no JSON object; copy"):
         _ = opened(folder).latent_factor
     (folder / "vae" / "config.json").unlink()
     with pytest.raises(CheckpointError, match=r"vae/config.json is missing"):
@@ -144,6 +159,14 @@ def test_missing_parts_are_named(folder: Path) -> None:
 def test_a_pipeline_of_another_kind_is_refused_with_what_is_opened(folder: Path, kind: str) -> None:
     (folder / "model_index.json").write_text(json.dumps({"_class_name": kind}))
     with pytest.raises(CheckpointError, match=rf"is a {kind or 'folder of an unknown kind'}; opened: .*FluxPipeline"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("entry", [[], ["diffusers"], ["diffusers", "UNet2DConditionModel", "more"]])
+def test_a_component_without_library_and_class_is_told(folder: Path, entry: list[str]) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"unet": entry}))
+    with pytest.raises(CheckpointError, match=r"model_index.json: unet is no pair of library and class"):
         opened(folder)
 
 
@@ -161,7 +184,7 @@ def test_identity_follows_bytes_not_path_name_or_time(folder: Path) -> None:
     (folder / "README.md").write_text("notes")
     (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"another copy that is not loaded")
     assert digest(folder) == before
-    assert digest(Path(folder.rename(folder.with_name("moved")))) == before
+    assert digest(folder.rename(folder.with_name("moved"))) == before
 
 
 @pytest.mark.parametrize(
@@ -178,7 +201,7 @@ def test_identity_follows_bytes_not_path_name_or_time(folder: Path) -> None:
 def test_one_byte_makes_another_checkpoint(folder: Path, file: str) -> None:
     before = digest(folder)
     content = bytearray((folder / file).read_bytes())
-    content[-2] ^= 1
+    content[-2:] = b" }\n" if file.endswith(".json") else bytes([content[-2] ^ 1, content[-1]])
     (folder / file).write_bytes(content)
     assert digest(folder) != before
 

@@ -1,8 +1,7 @@
 """`sidelight bench`: how much faster than a plain diffusers loop, here and now. Knows nothing about how it is timed."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,8 +27,8 @@ CELLS: Mapping[str, Mapping[str, str]] = {
 }
 PROMPT = "portrait of a woman, side light from the left, textured skin, pores"
 WITHOUT_WEIGHTS = (
-    "Random weights of the real size (speed does not depend on them) and stand-in tokenizers; "
-    "the pictures are noise and say nothing about quality."
+    "Random weights of the real size (speed does not depend on them); the pictures are noise and say nothing about "
+    "quality."
 )
 
 
@@ -55,18 +54,14 @@ def bench(
         raise InputError(f"cells {cells} are not known; allowed: {', '.join(CELLS)}")
     asked = {"lanes": lanes, "compile": compiled, "device": device, "dtype": dtype}
     today, told = str(date.today()), []
-    with _contestants(family, checkpoint, full_size, device) as contestants:
-        for one in contestants:
-            outcome = _outcome(_prepared(one, cells, size, asked), repeats=repeats, quiet=as_json, random=full_size)
-            told.append(_told(outcome, today, full_size, as_json))
+    for one in _contestants(family, checkpoint, full_size, device):
+        outcome = _outcome(_prepared(one, cells, size, asked), repeats=repeats, quiet=as_json, random=full_size)
+        told.append(_told(outcome, today, full_size, as_json))
     if as_json:
         typer.echo(json.dumps(told))
 
 
-@contextmanager
-def _contestants(
-    family: str | None, name: str | None, full_size: bool, device: str | None
-) -> Iterator[list[Checkpoint]]:
+def _contestants(family: str | None, name: str | None, full_size: bool, device: str | None) -> list[Checkpoint]:
     """The checkpoints to time; raises InputError for what does not go together."""
     families = [known for known in DEMOS if family in (None, known)]
     if not families:
@@ -75,8 +70,7 @@ def _contestants(
         other = "--family" if family else "--full-size"
         raise InputError(f"--checkpoint {name} is given beside {other}; give one of them")
     if not full_size:
-        yield [find(name)] if name else [find(DEMOS[known]) for known in families]
-        return
+        return [find(name)] if name else [find(DEMOS[known]) for known in families]
     if len(families) > 1:
         raise InputError("--full-size needs --family sdxl or --family flux: both do not fit one GPU")
     import torch
@@ -85,8 +79,7 @@ def _contestants(
         raise InputError("--full-size needs a GPU, a CPU would take hours; leave it out for the demo checkpoints")
     from workbench.bench_weights import full_size as opened
 
-    with opened(families[0]) as found:
-        yield [found]
+    return [opened(families[0])]
 
 
 def _prepared(checkpoint: Checkpoint, cells: str, size: int | None, asked: Mapping[str, Any]) -> Prepared:
