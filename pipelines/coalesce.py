@@ -24,7 +24,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_map_only, tree_unflatten
 
-TABLES = frozenset({"img_ids", "txt_ids"})  # one row a token, not a picture: FLUX passes them once for all rows
+TABLES = frozenset({"img_ids", "txt_ids"})
+"""Where every token lies: FLUX.1 passes them once for all rows; FLUX.2 for each row, and reads the first's alone."""
 
 
 class Stop(BaseException):

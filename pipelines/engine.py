@@ -10,20 +10,22 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipelines import autoencoder, schedulers, solvers
+from pipelines import autoencoder, loras, schedulers, solvers
+from pipelines.adapters import Adapters
 from pipelines.checkpoint import Checkpoint
 from pipelines.coalesce import CellThread, Coalescer, Ended, Reported, Tally, twin
 from pipelines.device import Numerics, less_memory, torch_device
-from pipelines.errors import CellError
+from pipelines.errors import CellError, CheckpointError, InputError
 from pipelines.events import Encoding, Event, Failed, Loading, Made, Preview, Shrunk, Stepped, Ticked
 from pipelines.families import family_of
 from pipelines.families.base import Images
 from pipelines.guidance import within
-from pipelines.recipe import Recipe
+from pipelines.recipe import Lora, Recipe
 from pipelines.weights import LoadedParts
 
 Lanes = Sequence[Sequence[Recipe]]
@@ -43,9 +45,9 @@ class Course:
 class Engine:
     """Holds one checkpoint's weights and makes pictures with them, under given numerics.
 
-    `images` gives the pictures that a recipe names by hash. `open_parts` gives the checkpoint's components, under these
-    numerics or, where memory runs out, under smaller ones. With `previews`, every step tells a rough picture (and waits
-    for the device, which costs a little).
+    `images` gives the pictures that a recipe names by hash, `lora_file` the file of a LoRA. `open_parts` gives the
+    checkpoint's components, under these numerics or, where memory runs out, under smaller ones. With `previews`, every
+    step tells a rough picture (and waits for the device, which costs a little).
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Engine:
         numerics: Numerics,
         *,
         images: Callable[[Recipe], Images] = lambda _: Images(),
+        lora_file: Callable[[Lora], Path] = loras.file_of,
         open_parts: Callable[[Checkpoint, Numerics], LoadedParts] = LoadedParts,
         previews: bool = False,
     ) -> None:
@@ -61,7 +64,9 @@ class Engine:
         self.tally = Tally()
         self._family = family_of(checkpoint)
         self._images, self._open_parts, self._previews = images, open_parts, previews
+        self._lora_file = lora_file
         self._parts = open_parts(checkpoint, numerics)
+        self._adapters = Adapters(self._parts, self._family, lora_file)
         self._words: dict[tuple[Any, ...], Mapping[str, Any]] = {}
         self._posteriors: dict[str, torch.Tensor] = {}
 
@@ -71,6 +76,8 @@ class Engine:
         Raises CheckpointError while loading, InputError if even the last rung of the memory ladder does not fit.
         """
         lanes = fold(lanes, self.numerics.lanes)
+        if self.numerics.compile != "off" and any(recipe.loras for lane in lanes for recipe in lane):
+            raise InputError("LoRAs would have the layers compiled anew for every set of them; give compile off")
         left = {recipe.key for lane in lanes for recipe in lane}
         while left:
             todo = [[recipe for recipe in lane if recipe.key in left] for lane in lanes]
@@ -90,17 +97,25 @@ class Engine:
     def _encode(self, recipes: Sequence[Recipe]) -> Iterator[Loading | Encoding]:
         """Turn every distinct prompt into tensors, kept on the CPU, then put the encoders away (not on a CPU)."""
         family = self._family
-        todo = {family.words(recipe): recipe for recipe in recipes if family.words(recipe) not in self._words}
+        todo = {words: recipe for recipe in recipes if (words := self._said(recipe)) not in self._words}
         if not todo:
             return
         yield from self._parts.open(family.encoders)
         for done, (words, recipe) in enumerate(todo.items(), 1):
+            try:
+                self._adapters.speak(recipe)
+            except CheckpointError:
+                continue  # the recipe's own cell tells it when it begins, and fails alone
             with torch.no_grad():
                 made = family.encode(self._parts, recipe, self.checkpoint)
             self._words[words] = {name: tensor.cpu() for name, tensor in made.items()}
             yield Encoding(done, len(todo))
         if torch_device(self.numerics) != "cpu":
             self._parts.put_away(family.encoders)
+
+    def _said(self, recipe: Recipe) -> tuple[Any, ...]:
+        """What a recipe's encoded words depend on."""
+        return self._adapters.words(recipe), *self._family.words(recipe)
 
     def _denoise(self, lanes: Lanes) -> Iterator[Event]:
         courses = [[Course(recipe, number) for recipe in lane] for number, lane in enumerate(lanes)]
@@ -135,7 +150,8 @@ class Engine:
             seed=recipe.seed,
             generator=generator,
         )
-        forward: Callable[..., Any] = partial(_counted, course, partial(cell.park, parts[family.denoiser]))
+        network = self._adapters.network(recipe)
+        forward: Callable[..., Any] = partial(_counted, course, partial(cell.park, network))
         if recipe.guidance_interval != (0.0, 1.0):
             forward = within(
                 recipe.guidance_interval,
@@ -151,7 +167,7 @@ class Engine:
         pipe = family.pipeline({**parts, **own}, recipe)
         pipe.set_progress_bar_config(disable=True)
         made = pipe(
-            **{name: tensor.to(device) for name, tensor in self._words[family.words(recipe)].items()},
+            **{name: tensor.to(device) for name, tensor in self._words[self._said(recipe)].items()},
             **family.arguments(recipe, self._images(recipe)),
             generator=generator,
             output_type="latent",
@@ -167,7 +183,8 @@ class Engine:
         cell.events.append(Stepped(course.recipe.key, index + 1, pipe.num_timesteps))
         if self._previews:
             latents = self._family.latents(now["latents"], course.recipe, self.checkpoint)
-            cell.events.append(Preview(course.recipe.key, index + 1, autoencoder.preview(self._colours, latents)))
+            shown = autoencoder.preview(self._parts["vae"], self._colours, latents)
+            cell.events.append(Preview(course.recipe.key, index + 1, shown))
         return now
 
     def _remembering_vae(self) -> Any:
@@ -210,7 +227,7 @@ class Engine:
             numerics=self.numerics,
             lane=course.lane,
             seconds=time.monotonic() - course.begun,
-            warnings=warnings,
+            warnings=warnings + self._adapters.warnings(recipe),
         )
 
     @contextmanager
@@ -231,6 +248,7 @@ class Engine:
         self._posteriors.clear()  # a tiled autoencoder encodes differently
         self._parts.put_away([self._family.denoiser, "vae"])
         self._parts = self._open_parts(self.checkpoint, self.numerics)
+        self._adapters = Adapters(self._parts, self._family, self._lora_file)
         return fold(lanes, self.numerics.lanes)
 
 

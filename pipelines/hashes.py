@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -29,6 +30,19 @@ class FileHashes:
                 known = [*mark, hashlib.file_digest(file, "sha256").hexdigest()]
             self._known[str(path)] = known
         return str(known[3])
+
+    def known(self, path: Path) -> str | None:
+        """Hex SHA-256 if the file was hashed before and has not changed since; nothing is read but its marks."""
+        known = self._known.get(str(path))
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        return str(known[3]) if known and known[:3] == [stat.st_size, stat.st_mtime_ns, stat.st_ino] else None
+
+    def files(self, digest: str) -> Iterator[Path]:
+        """Files that had this hash when last read; they may be gone or changed since."""
+        return (Path(name) for name, known in self._known.items() if known[3] == digest)
 
     def save(self) -> None:
         """Write what is new; a cache folder that cannot be written is no fault (it is only slower next time)."""

@@ -3,7 +3,7 @@
 Prompts go in as text and every argument is written out here, so that nothing of the package but the scheduler is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,18 +28,33 @@ def images(recipe: Recipe) -> Images:
 
 
 @cache
-def pipeline(folder: Path, family: str) -> Any:
+def pipeline(folder: Path) -> Any:
     """The checkpoint as diffusers opens it."""
-    cls = diffusers.StableDiffusionXLPipeline if family == "sdxl" else diffusers.FluxPipeline
-    return cls.from_pretrained(folder, local_files_only=True)
+    return diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+
+
+def class_of(opened: Any, recipe: Recipe) -> Any:
+    """The pipeline class for the recipe's mode; FLUX.1-Fill and -Kontext have one each."""
+    if isinstance(opened, diffusers.FluxFillPipeline | diffusers.FluxKontextPipeline):
+        return type(opened)
+    name = {"sdxl": "StableDiffusionXL", "flux": "Flux", "flux2": "Flux2Klein"}[recipe.checkpoint.family]
+    return getattr(diffusers, f"{name}{SUFFIX[recipe.mode]}Pipeline")
 
 
 def picture(
-    folder: Path, recipe: Recipe, *, output: str = "latent", callback: Callable[..., Any] | None = None
+    folder: Path,
+    recipe: Recipe,
+    *,
+    output: str = "latent",
+    callback: Callable[..., Any] | None = None,
+    files: Sequence[Path] = (),
 ) -> torch.Tensor:
-    """Latents as the stock pipeline leaves them, or (output "pt") pixels (1, 3, height, width) in 0..1."""
-    family = recipe.checkpoint.family
-    parts = pipeline(folder, family).components
+    """Latents as the stock pipeline leaves them, or (output "pt") pixels (1, 3, height, width) in 0..1.
+
+    `files` are those of the recipe's LoRAs, in its order.
+    """
+    family, opened = recipe.checkpoint.family, pipeline.__wrapped__(folder) if files else pipeline(folder)
+    parts, cls = opened.components, class_of(opened, recipe)
     generator = torch.Generator("cpu").manual_seed(recipe.seed)
     parts["scheduler"] = solvers.build(
         recipe.scheduler,
@@ -49,23 +64,32 @@ def picture(
         seed=recipe.seed,
         generator=generator,
     )
-    name = "StableDiffusionXL" if family == "sdxl" else "Flux"
-    pipe = getattr(diffusers, f"{name}{SUFFIX[recipe.mode]}Pipeline")(**parts)
+    pipe = cls(**parts, **({"is_distilled": opened.config.is_distilled} if family == "flux2" else {}))
     pipe.set_progress_bar_config(disable=True)
+    for lora, file in zip(recipe.loras, files, strict=True):
+        pipe.load_lora_weights(file, adapter_name=lora.name)
+    if files:
+        pipe.set_adapters([lora.name for lora in recipe.loras], [lora.weight for lora in recipe.loras])
+    words: dict[str, Any] = {"prompt": recipe.prompt, "negative_prompt": recipe.negative}
     arguments: dict[str, Any] = {"num_inference_steps": recipe.steps, "guidance_scale": recipe.guidance}
-    if family == "flux":
-        arguments["true_cfg_scale"] = recipe.true_guidance
-    else:
+    if family == "sdxl":
         arguments["clip_skip"] = recipe.clip_skip or None
+    elif family == "flux2" or cls is diffusers.FluxFillPipeline:
+        words = {"prompt": recipe.prompt}
+        if recipe.negative:
+            words["negative_prompt_embeds"] = pipe.encode_prompt(recipe.negative)[0]
+    else:
+        arguments["true_cfg_scale"] = recipe.true_guidance
+    if cls is diffusers.FluxKontextPipeline:
+        arguments["max_area"] = recipe.width * recipe.height
     if recipe.start:
         arguments |= {"image": START, "strength": recipe.start.strength}
     if recipe.mask:
         arguments["mask_image"] = MASK
-    if family == "flux" or recipe.mode != "img2img":
+    if family != "sdxl" or recipe.mode != "img2img":
         arguments |= {"width": recipe.width, "height": recipe.height}
     if callback:
         arguments |= {"callback_on_step_end": callback, "callback_on_step_end_tensor_inputs": list(WINDOW)}
-    words = {"prompt": recipe.prompt, "negative_prompt": recipe.negative}
     return torch.as_tensor(pipe(**words, **arguments, generator=generator, output_type=output).images)
 
 

@@ -446,7 +446,7 @@ def test_a_preview_shows_about_the_right_colours(demo: Path) -> None:
         flat = torch.tensor(wanted).view(1, 3, 1, 1).expand(1, 3, 64, 64)
         with torch.no_grad():
             latents = vae.encode(flat * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
-        shown = torch.from_numpy(autoencoder.preview(colours, latents)).float().mean((0, 1)) / 255
+        shown = torch.from_numpy(autoencoder.preview(vae, colours, latents)).float().mean((0, 1)) / 255
         assert (shown - torch.tensor(wanted)).abs().max() < 0.2
 
 
