@@ -1,26 +1,34 @@
 """Draft: a Recipe as a person asks for it; `settle` makes the Recipe. Knows nothing about how pictures are made.
 
-In a draft the checkpoint is a name or folder, images are paths, the scheduler is any tool's spelling, and what is
-missing is left to the checkpoint.
+In a draft the checkpoint is a name or folder, images are paths, LoRAs are names, the scheduler is any tool's spelling,
+a light template stands for the prompt, and what is missing is left to the checkpoint.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from pipelines import schedulers
+from pipelines import loras, prompts, schedulers
 from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
 from pipelines.families import family_of
 from pipelines.families.base import settings
 from pipelines.frozen import Frozen
+from pipelines.prompts import Light, Words
 from pipelines.recipe import SHA256, Recipe, Spacing
+
+LIGHT = "light."
+"""Begins the name of a field of the light template, as in `light.direction`."""
 
 
 class Draft(Frozen):
-    """A Recipe as asked for; every field is named like the Recipe's, None means "as the checkpoint likes it"."""
+    """A Recipe as asked for; every field is named like the Recipe's, None means "as the checkpoint likes it".
+
+    `light` is a template that writes the prompt (and what is forbidden) around `subject`; `light_fields` are those of
+    its fields that are said otherwise, by name. `loras` is text: "film:0.8+skin:0.5", or "none".
+    """
 
     checkpoint: str
     prompt: str = ""
@@ -40,6 +48,37 @@ class Draft(Frozen):
     start: str | None = None
     strength: float | None = None
     mask: str | None = None
+    loras: str | None = None
+    light: str | None = None
+    subject: str | None = None
+    light_fields: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def said(cls, values: Mapping[str, Any]) -> "Draft":
+        """A draft of values by name, `light.NAME` among them; raises InputError."""
+        return cls.read(_gathered(values, ()))
+
+    def with_values(self, values: Mapping[str, Any]) -> "Draft":
+        """A copy with some values changed, `light.NAME` among them; raises InputError."""
+        return self.but(**_gathered(values, self.light_fields))
+
+    def value(self, field: str) -> Any:
+        """What is said of a field or of `light.NAME`; None where nothing is."""
+        if field.startswith(LIGHT):
+            return dict(self.light_fields).get(field.removeprefix(LIGHT))
+        return getattr(self, field)
+
+
+def _gathered(values: Mapping[str, Any], before: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """The values with all of `light.NAME` laid into one field, over those there were before."""
+    said = {name.removeprefix(LIGHT): _text(value) for name, value in values.items() if name.startswith(LIGHT)}
+    plain = {name: value for name, value in values.items() if not name.startswith(LIGHT)}
+    return plain | {"light_fields": tuple(sorted((dict(before) | said).items()))}
+
+
+def _text(value: Any) -> str:
+    """A number of an axis as a person writes it, exactly."""
+    return repr(value).removesuffix(".0") if isinstance(value, int | float) else str(value)
 
 
 class Taken(NamedTuple):
@@ -50,8 +89,16 @@ class Taken(NamedTuple):
     height: int
 
 
-def settle(draft: Draft, checkpoint: Checkpoint, take: Callable[[Path], Taken]) -> tuple[Recipe, tuple[str, ...]]:
-    """The Recipe that `draft` means for this checkpoint, and warnings to be recorded beside the picture.
+class Settled(NamedTuple):
+    """The Recipe that a draft means, warnings to be recorded beside the picture, and the light it was asked with."""
+
+    recipe: Recipe
+    warnings: tuple[str, ...]
+    light: Light | None
+
+
+def settle(draft: Draft, checkpoint: Checkpoint, take: Callable[[Path], Taken]) -> Settled:
+    """What `draft` means for this checkpoint.
 
     `take` reads an image file, keeps a copy and says what it is. A start image gives the size unless the draft does.
     Raises RecipeError (or InputError) for what the family or checkpoint cannot do.
@@ -61,12 +108,17 @@ def settle(draft: Draft, checkpoint: Checkpoint, take: Callable[[Path], Taken]) 
         raise RecipeError(f"{given} is given without {missing}; img2img needs both (strength 0.4-0.6 keeps the face)")
     family = family_of(checkpoint)
     defaults = settings(family, checkpoint)
+    light = _light(draft)
+    words = prompts.words(light, checkpoint.family) if light else Words(draft.prompt, None)
     start = take(Path(draft.start)) if draft.start else None
     mask = take(Path(draft.mask)) if draft.mask else None
     recipe = Recipe.read(
         {
-            **draft.model_dump(exclude={"start", "strength", "mask"}),
+            **draft.model_dump(exclude={"start", "strength", "mask", "light", "subject", "light_fields"}),
             "checkpoint": checkpoint.weights,
+            "prompt": words.prompt,
+            "negative": words.negative if draft.negative is None else draft.negative,
+            "loras": loras.chosen(draft.loras or "none", checkpoint),
             "width": draft.width or (start.width if start else defaults.width),
             "height": draft.height or (start.height if start else defaults.height),
             "steps": defaults.steps if draft.steps is None else draft.steps,
@@ -83,4 +135,16 @@ def settle(draft: Draft, checkpoint: Checkpoint, take: Callable[[Path], Taken]) 
                 f"{what} is {image.width}x{image.height} but the picture is {recipe.width}x{recipe.height}; "
                 "leave out width and height, or give an image of that size"
             )
-    return recipe, family.check(recipe, checkpoint)
+    return Settled(recipe, family.check(recipe, checkpoint), light)
+
+
+def _light(draft: Draft) -> Light | None:
+    """The filled template, or None where the prompt is written by hand; raises RecipeError for half of either."""
+    if draft.light is None:
+        without = [*(LIGHT + name for name, _ in draft.light_fields), *(["subject"] if draft.subject else [])]
+        if without:
+            raise RecipeError(f"{without[0]} is given without light; name a template (`sidelight prompt list`)")
+        return None
+    if draft.prompt:
+        raise RecipeError("prompt and light are both given; a light writes the prompt around its subject: say subject")
+    return prompts.resolve(draft.light, draft.subject or "", dict(draft.light_fields))

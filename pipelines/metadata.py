@@ -17,6 +17,7 @@ from pipelines.device import Numerics
 from pipelines.errors import InputError
 from pipelines.frozen import Frozen
 from pipelines.images import load
+from pipelines.prompts import Light, described
 from pipelines.recipe import Recipe
 
 CHUNK = "sidelight"
@@ -62,7 +63,8 @@ def read(path: Path) -> Embedded | None:
 
 def a1111(recipe: Recipe, *, sampler: str, schedule_type: str = "") -> str:
     """The text that A1111, Forge, Civitai and most viewers read, with their names of sampler and schedule type."""
-    lines = [recipe.prompt]
+    tags = "".join(f" <lora:{lora.name or lora.file[:12]}:{_number(lora.weight)}>" for lora in recipe.loras)
+    lines = [recipe.prompt + tags]
     if recipe.negative:
         lines.append(f"Negative prompt: {recipe.negative}")
     is_flux = recipe.checkpoint.family == "flux"
@@ -73,6 +75,7 @@ def a1111(recipe: Recipe, *, sampler: str, schedule_type: str = "") -> str:
         "CFG scale": _number(recipe.true_guidance if is_flux else recipe.guidance),
         "Distilled CFG Scale": _number(recipe.guidance) if is_flux else "",
         "Seed": str(recipe.seed),
+        "RNG": "CPU",
         "Size": f"{recipe.width}x{recipe.height}",
         "Model": recipe.checkpoint.name,
         "Denoising strength": _number(recipe.start.strength) if recipe.start else "",
@@ -90,8 +93,8 @@ def _number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def caption(recipe: Recipe) -> str:
-    """A few lines for a person: checkpoint, values, prompt; what is at its neutral value is not mentioned."""
+def caption(recipe: Recipe, light: Light | None = None) -> str:
+    """A few lines for a person: checkpoint, values, light, prompt; what is at its neutral value is not mentioned."""
     values = [f"guidance {_number(recipe.guidance)}", f"{recipe.steps} steps", recipe.scheduler.name]
     values += [f"{name} {value}" for name, value in recipe.scheduler.options]
     if recipe.true_guidance != 1:
@@ -104,10 +107,12 @@ def caption(recipe: Recipe) -> str:
         values.append(f"clip skip {recipe.clip_skip}")
     if recipe.start:
         values.append(f"{recipe.mode} strength {_number(recipe.start.strength)}")
+    values += [f"LoRA {lora.name or lora.file[:10]} {_number(lora.weight)}" for lora in recipe.loras]
     name = recipe.checkpoint.name or recipe.checkpoint.digest[:10]
     lines = [
         f"{name} ({recipe.checkpoint.family}), {recipe.width} x {recipe.height}, seed {recipe.seed}",
         ", ".join(values),
+        *(["", f"light: {described(light)}"] if light else []),
         "",
         recipe.prompt,
     ]

@@ -21,6 +21,7 @@ from pipelines.files import DISK, PART, Files, disk_faults, put
 from pipelines.frozen import Frozen
 from pipelines.images import content_hash, open_image
 from pipelines.metadata import COMPRESS_LEVEL, Embedded
+from pipelines.prompts import Light
 from pipelines.recipe import SHA256, Recipe
 
 DAMAGED = "damaged"
@@ -34,6 +35,8 @@ class Facts(Frozen):
     first_sigma: float | None
     evaluations: int
     warnings: tuple[str, ...] = ()
+    light: Light | None = None
+    """The filled template that wrote the prompt."""
 
 
 class Circumstances(Frozen):

@@ -5,12 +5,13 @@ Knows nothing about how it is drawn (`sweeps.report`) or made (`sweeps.run`).
 
 from collections.abc import Mapping
 
+from pipelines.prompts import Light, described
 from pipelines.recipe import Recipe
 from pipelines.store import Sidecar
-from sweeps.axes import label
 from sweeps.grid import Grid, GridAxis, GridCell, State
 from sweeps.plan import Cell
 from sweeps.prepare import Prepared
+from sweeps.ranges import label
 
 
 def grid_of(prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str, str]) -> Grid:
@@ -39,15 +40,16 @@ def _cell(
         picture=f"pictures/{key}.png" if sidecar else None,
         state=state,
         reason=failed.get(key, "") if state == "failed" else "",
-        values=(*values_of(cell.recipe), *_facts(sidecar)),
+        values=(*values_of(cell.recipe, cell.light), *_facts(sidecar)),
         warning="; ".join(warnings),
     )
 
 
-def values_of(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+def values_of(recipe: Recipe, light: Light | None = None) -> tuple[tuple[str, str], ...]:
     """A recipe's values as (name, text) for people; what is at its neutral value is left out."""
     values: list[tuple[str, str]] = [
         ("checkpoint", recipe.checkpoint.name or recipe.checkpoint.digest[:12]),
+        *([("light", described(light))] if light else []),
         ("prompt", recipe.prompt),
     ]
     if recipe.negative is not None:
@@ -64,6 +66,9 @@ def values_of(recipe: Recipe) -> tuple[tuple[str, str], ...]:
         value = getattr(recipe, name)
         if value != type(recipe).model_fields[name].default:
             values.append((name, label(value)))
+    if recipe.checkpoint.quantisation:
+        values.append(("quantisation", recipe.checkpoint.quantisation))
+    values += [("LoRA", f"{lora.name or lora.file[:12]} {label(lora.weight)}") for lora in recipe.loras]
     if recipe.start:
         values += [("mode", recipe.mode), ("strength", label(recipe.start.strength))]
     return tuple(values)

@@ -16,16 +16,17 @@ from typing import NamedTuple
 from pydantic import Field
 
 from pipelines import schedulers
-from pipelines.draft import Draft
+from pipelines.draft import Draft, Settled
 from pipelines.errors import InputError, SweepError
 from pipelines.families import FAMILIES
 from pipelines.frozen import Frozen
+from pipelines.prompts import Light
 from pipelines.recipe import Recipe
 from sweeps.axes import Axis, Replace
 from sweeps.sweep import Place, Sweep, expand
 from sweeps.where import Condition, Values, condition, values_of
 
-Settle = Callable[[Draft], tuple[Recipe, tuple[str, ...]]]
+Settle = Callable[[Draft], Settled]
 SHOWN = 5  # problems, and cells of one problem, that an error names
 LONGEST_LABEL = 40  # characters of a value in an error
 
@@ -45,6 +46,7 @@ class Cell:
     places: tuple[tuple[int, ...], ...]
     warnings: tuple[str, ...]
     work: Work
+    light: Light | None = None
 
 
 @dataclass(frozen=True)
@@ -179,33 +181,38 @@ def cells(sweep: Sweep, settle: Settle) -> Cells:
     """
     keep, drop = (condition(text) if text else None for text in (sweep.where, sweep.skip))
     kept: list[tuple[int, ...]] = []
-    found: dict[str, tuple[Recipe, tuple[str, ...], list[tuple[int, ...]]]] = {}
+    found: dict[str, tuple[Settled, list[tuple[int, ...]]]] = {}
     problems: dict[str, list[tuple[int, ...]]] = {}
     places = expand(sweep)
     for place in places:
-        recipe, warnings, problem = _settled(place, settle)
-        if (keep or drop) and not _is_kept(values_of(place.draft, recipe), keep, drop, is_certain=recipe is not None):
-            continue
+        settled, problem = _settled(place, settle)
+        if keep or drop:
+            values = values_of(place.draft, settled)
+            if not _is_kept(values, keep, drop, is_certain=settled is not None):
+                continue
         kept.append(place.indices)
-        if recipe:
-            found.setdefault(recipe.key, (recipe, warnings, []))[2].append(place.indices)
+        if settled:
+            found.setdefault(settled.recipe.key, (settled, []))[1].append(place.indices)
         else:
             problems.setdefault(problem, []).append(place.indices)
     if problems:
         raise SweepError(_told(problems, kept, sweep.axes))
     if not kept:
         raise SweepError(f"the conditions leave none of {len(places)} cells; loosen where or skip")
-    made = tuple(Cell(recipe, tuple(at), warnings, work_of(recipe)) for recipe, warnings, at in found.values())
+    made = tuple(
+        Cell(each.recipe, tuple(at), each.warnings, work_of(each.recipe), each.light) for each, at in found.values()
+    )
     return Cells(made, tuple(len(axis.values) for axis in sweep.axes), len(places), len(places) - len(kept))
 
 
 def work_of(recipe: Recipe) -> Work:
-    """What this recipe costs: Heun kinds call the network twice a step, FLUX's true guidance twice an evaluation."""
+    """What this recipe costs: Heun kinds call the network twice a step, FLUX's own guidance twice an evaluation."""
     count = schedulers.evaluations_of(recipe)
     begin, end = recipe.guidance_interval
     guided = sum(begin <= at / count < end for at in range(count))
-    calls = count + (guided if recipe.true_guidance > 1 else 0)
-    return Work(calls, calls + guided * (FAMILIES[recipe.checkpoint.family].rows(recipe) - 1))
+    family = FAMILIES[recipe.checkpoint.family]
+    calls = count + guided * (family.calls(recipe) - 1)
+    return Work(calls, calls + guided * (family.rows(recipe) - 1))
 
 
 def plan_of(wanted: Cells, *, lanes: int, lane_width: int) -> Plan:
@@ -276,12 +283,12 @@ def outline(wanted: Cells, plan: Plan, cost: Estimate) -> Outline:
     )
 
 
-def _settled(place: Place, settle: Settle) -> tuple[Recipe | None, tuple[str, ...], str]:
-    """(recipe, warnings, "") or (None, (), what is wrong)."""
+def _settled(place: Place, settle: Settle) -> tuple[Settled | None, str]:
+    """(what is settled, "") or (None, what is wrong)."""
     try:
-        return (*settle(place.draft), "")
+        return settle(place.draft), ""
     except InputError as error:
-        return None, (), str(error)
+        return None, str(error)
 
 
 def _is_kept(values: Values, keep: Condition | None, drop: Condition | None, *, is_certain: bool) -> bool:

@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipelines.checkpoint import Checkpoint, find
 from pipelines.device import Numerics, decide, honour
-from pipelines.draft import Draft, Taken, settle
+from pipelines.draft import Draft, Settled, Taken, settle
 from pipelines.errors import InputError, NumericsError
 from pipelines.families import family_of
 from pipelines.files import DISK, Files
 from pipelines.frozen import Frozen
 from pipelines.images import content_hash, open_image
-from pipelines.recipe import Recipe
+from pipelines.memory import frames
+from pipelines.recipe import FamilyName, Recipe
 from sweeps.axes import KINDS, Axis
 from sweeps.plan import Cells, Plan, cells, extend, from_lines
 from sweeps.sweep import Sweep, read_toml
@@ -47,7 +48,7 @@ class Prepared:
     plan: Plan
     numerics: RunNumerics
     checkpoints: Mapping[str, Checkpoint]
-    """By weights digest."""
+    """By the identity of their weights."""
     images: Mapping[Path, str] = field(default_factory=dict)
 
     @property
@@ -84,16 +85,16 @@ def prepare(
             seen[path] = Taken(content_hash(image), image.width, image.height)
         return seen[path]
 
-    def settled(draft: Draft) -> tuple[Recipe, tuple[str, ...]]:
+    def settled(draft: Draft) -> Settled:
         checkpoint = lookup(draft.checkpoint)
-        checkpoints[checkpoint.weights.digest] = checkpoint
+        checkpoints[checkpoint.weights.identity] = checkpoint
         return settle(draft, checkpoint, take)
 
     wanted = cells(sweep, settled)
-    width = max(family_of(checkpoints[cell.recipe.checkpoint.digest]).rows(cell.recipe) for cell in wanted.cells)
+    width = max(family_of(checkpoints[cell.recipe.checkpoint.identity]).rows(cell.recipe) for cell in wanted.cells)
     numerics = None if new_numerics else _kept_numerics(folder, asked, files)
     if numerics is None:
-        fresh = _decided(wanted, width, asked)
+        fresh = _decided(wanted, width, asked, checkpoints)
         numerics = RunNumerics(planned=fresh, now=fresh)
         plan = Plan(fresh.lanes, fresh.lane_width)
     elif width > numerics.planned.lane_width:
@@ -141,16 +142,20 @@ def reopen(folder: Path, *, lookup: Callable[[str], Checkpoint] = find) -> Prepa
     return prepare(read_toml(folder / SWEEP), folder, asked={}, lookup=lookup)
 
 
-def _decided(wanted: Cells, lane_width: int, asked: Mapping[str, Any]) -> Numerics:
+def _decided(
+    wanted: Cells, lane_width: int, asked: Mapping[str, Any], checkpoints: Mapping[str, Checkpoint]
+) -> Numerics:
     recipes = [cell.recipe for cell in wanted.cells]
     families = {recipe.checkpoint.family for recipe in recipes}
     return decide(
-        family="flux" if families == {"flux"} else "sdxl",
+        family=next(name for name in get_args(FamilyName) if name in families),  # the one that gains by most lanes
         pixels=max(recipe.width * recipe.height for recipe in recipes),
         lane_width=lane_width,
         cells=len(recipes),
         forwards=sum(cell.work.evaluations for cell in wanted.cells),
         asked=asked,
+        can_compile=not any(recipe.loras or recipe.checkpoint.quantisation for recipe in recipes),
+        frames=frames(recipes, checkpoints),
     )
 
 

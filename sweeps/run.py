@@ -126,7 +126,7 @@ class _Session:
         self._prepared, self._store, self._book, self._files = prepared, store, book, files
         self._numerics = prepared.numerics
         self._lanes = {entry.key: entry.lane for entry in prepared.plan.entries}
-        self._warnings = {cell.recipe.key: cell.warnings for cell in prepared.cells.cells}
+        self._cells = {cell.recipe.key: cell for cell in prepared.cells.cells}
         self._made, self._failed = 0, dict[str, str]()
 
     def work(self, open_engine: OpenEngine, retry_failed: bool) -> Iterator[Happening]:
@@ -177,7 +177,7 @@ class _Session:
 
     def _checkpoint(self, phase: Phase) -> Checkpoint:
         key = next(key for lane in phase.lanes for key in lane)
-        return self._prepared.checkpoints[self._prepared.recipes[key].checkpoint.digest]
+        return self._prepared.checkpoints[self._prepared.recipes[key].checkpoint.identity]
 
     def _phase(self, phase: Phase, engine: EngineLike, deaths: Counter[str]) -> Iterator[Happening]:
         """Run one phase's lanes; a cell that the process died in twice goes last, which changes no bytes."""
@@ -214,19 +214,20 @@ class _Session:
 
     def _keep(self, made: Made, recipe: Recipe) -> tuple[Sidecar, float]:
         """On the writer's thread: encode and commit one picture."""
+        cell = self._cells[made.key]
         facts = Facts(
             first_timestep=made.first_timestep,
             first_sigma=made.first_sigma,
             evaluations=made.evaluations,
-            warnings=(*self._warnings[made.key], *made.warnings),
+            warnings=(*cell.warnings, *made.warnings),
+            light=cell.light,
         )
         circumstances = Circumstances(
             seconds={"made": round(made.seconds, 3)}, device=made.numerics.device, date=journal.utc_now()
         )
         embedded = Embedded(recipe=recipe, numerics=made.numerics, lane=made.lane)
-        sidecar = self._store.save(
-            Saved(encoded(made, recipe), embedded, facts, circumstances, caption=metadata.caption(recipe))
-        )
+        caption = metadata.caption(recipe, cell.light)
+        sidecar = self._store.save(Saved(encoded(made, recipe), embedded, facts, circumstances, caption))
         return sidecar, made.seconds
 
     def _lane(self, key: str) -> int:

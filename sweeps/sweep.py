@@ -4,14 +4,16 @@ Knows nothing about what a checkpoint can do or in which order pictures are made
 by the same names and in the same grammar (`axes.grammar()`); a list is a flag given several times:
 
     name = "guidance-window"
-    checkpoint = "sidelight-demo-sdxl"
-    prompt = "portrait of a woman, freckles, side light"
+    checkpoint = "demo-sdxl"
     seed = [7, 8]
     guidance = "2..9:1"                       # the first axis runs across, the second down
     steps = [10, 20, 30]
     width = [512, 640]
     height = [640, 512]
     zip = "width, height"                     # these walk together
+    light = "window"                          # or prompt = "..."; `sidelight prompt list`
+    subject = "a woman with freckles"
+    "light.direction" = ["left-45", "front"]
     replace = "freckles => scar | moles"      # or: replace = [{ old = "freckles", new = ["scar", "moles"] }]
     where = "guidance <= 4 or steps >= 20"    # keeps
     skip = "seed == 8 and steps == 30"        # drops
@@ -31,16 +33,19 @@ from typing import Any, NamedTuple
 import tomlkit
 from pydantic import Field, model_validator
 
-from pipelines.draft import Draft
+from pipelines.draft import LIGHT, Draft
 from pipelines.errors import InputError, SweepError
 from pipelines.frozen import Frozen
 from sweeps import axes as grammar
-from sweeps.axes import KINDS, Axis, Replace, Value
+from sweeps.axes import KINDS, Axis, Replace
+from sweeps.ranges import Value
 from sweeps.where import condition
 
 MOST_PLACES = 200_000  # more than two days at a picture a second
 OTHER_KEYS = ("name", "zip", "where", "skip")
 REPLACE = "replace"
+UNSAID = Draft(checkpoint="")
+WORDED = ("prompt", "negative", "subject")  # fields whose words `replace` varies
 Asked = tuple[Value, ...] | tuple[Replace, ...]
 """The values of one field as read, or the words to replace."""
 TOML_INT = 2**63  # TOML promises whole numbers below this; larger seeds are written as text
@@ -135,7 +140,7 @@ def read_toml(path: Path) -> Sweep:
 def parse_toml(text: str, *, name: str = "sweep.toml", beside: Path = Path()) -> Sweep:
     """The sweep that a TOML text means; `name` is the file's, for errors and for a sweep that gives no name."""
     try:
-        entries = tomllib.loads(text, parse_float=Decimal)
+        entries = _flat(tomllib.loads(text, parse_float=Decimal))
     except tomllib.TOMLDecodeError as error:
         reason = str(error)[0].lower() + str(error)[1:]
         raise SweepError(f"{name}: {reason}; texts are written in quotes, lists in brackets") from None
@@ -167,9 +172,9 @@ def to_toml(sweep: Sweep) -> str:
     document = tomlkit.document()
     document.add("name", tomlkit.item(sweep.name))
     varied = {field for axis in sweep.axes if isinstance(axis, Axis) for field in axis.fields}
-    for field, info in Draft.model_fields.items():
-        value = getattr(sweep.base, field)
-        if field not in varied and value != info.default:
+    for field in KINDS:
+        value = sweep.base.value(field)
+        if field not in varied and value not in (None, UNSAID.value(field)):
             document.add(field, _entry(field, (value,)))
     zips = [", ".join(axis.fields) for axis in sweep.axes if isinstance(axis, Axis) and len(axis.fields) > 1]
     for axis in sweep.axes:
@@ -191,7 +196,7 @@ def _first_values(axes: Sequence[Axis | Replace]) -> dict[str, Value]:
 
 
 def _with_first(base: Draft, axes: Sequence[Axis | Replace]) -> Draft:
-    return base.but(**_first_values(axes))
+    return base.with_values(_first_values(axes))
 
 
 def _place(sweep: Sweep, indices: tuple[int, ...]) -> Place:
@@ -202,14 +207,14 @@ def _place(sweep: Sweep, indices: tuple[int, ...]) -> Place:
             words[axis.old] = axis.values[at][0]
         else:
             changes |= zip(axis.fields, axis.values[at], strict=True)
-    draft = sweep.base.but(**changes)
+    draft = sweep.base.with_values(changes)
     return Place(indices, _with_words(draft, words) if words else draft)
 
 
 def _with_words(draft: Draft, words: Mapping[str, str]) -> Draft:
     """Every occurrence replaced, all words at once: what one axis puts in is never found by another."""
     longest_first = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))))
-    texts = {"prompt": draft.prompt} | ({} if draft.negative is None else {"negative": draft.negative})
+    texts = {field: text for field in WORDED if (text := draft.value(field)) is not None}
     found = {match for text in texts.values() for match in longest_first.findall(text)}
     if missing := [old for old in words if old not in found]:
         where = " and ".join(f"{field} {text!r}" for field, text in texts.items())
@@ -226,7 +231,7 @@ def _assembled(
     skip: Sequence[str],
     like: Draft | None = None,
 ) -> Sweep:
-    said: dict[str, Any] = like.model_dump(exclude_none=True) if like else {}
+    said: dict[str, Any] = {}
     values = {field: [each for each in found if not isinstance(each, Replace)] for field, found in read.items()}
     groups = [[field.strip() for field in together.split(",")] for together in zips]
     if twice := [field for field, count in Counter(itertools.chain(*groups)).items() if count > 1]:
@@ -243,10 +248,10 @@ def _assembled(
         else:
             axes.append(Axis(fields=(field,), values=tuple((value,) for value in found)))
     said |= _first_values(axes)
-    if "checkpoint" not in said:
+    if like is None and "checkpoint" not in said:
         raise SweepError("checkpoint is missing; give the name of one in models.txt, or a diffusers folder")
     try:
-        base = Draft.read(said)
+        base = like.with_values(said) if like else Draft.said(said)
     except InputError as error:
         raise SweepError(str(error)) from None
     return Sweep.over(name, base, axes=axes, where=_joined(where, "and"), skip=_joined(skip, "or"))
@@ -257,6 +262,17 @@ def _joined(conditions: Sequence[str], word: str) -> str:
     for text in conditions:
         condition(text)
     return conditions[0] if len(conditions) == 1 else f" {word} ".join(f"({text})" for text in conditions)
+
+
+def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """With the table `light` as `light.NAME` keys, and its `template` as `light`: TOML reads light.direction so."""
+    flat: dict[str, Any] = {}
+    for key, entry in entries.items():
+        if key == "light" and isinstance(entry, dict):
+            flat |= {"light" if name == "template" else LIGHT + name: each for name, each in entry.items()}
+        else:
+            flat[key] = entry
+    return flat
 
 
 def _as_list(entry: Any) -> list[Any]:

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipelines import schedulers
-from pipelines.draft import Draft
+from pipelines.draft import LIGHT, Draft, Settled
 from pipelines.errors import InputError, SweepError
-from pipelines.recipe import Recipe
-from sweeps.axes import KINDS, SPAN, Value, label
+from pipelines.prompts import Light
+from sweeps.axes import KINDS
+from sweeps.ranges import SPAN, Value, label
 
 Values = Mapping[str, int | float | str | None]
 """A cell's value of every field of a Draft, by name."""
 Test = Callable[[Values], bool]
 
+AS_WRITTEN = ("checkpoint", "start", "mask", "strength", "scheduler", "loras", "light", "subject")
+"""Fields that are compared as they stand in the draft."""
 LONGEST = 2000  # characters: far below where Python's parser would run out of stack
 ORDERS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Lt: operator.lt,
@@ -30,8 +33,8 @@ ORDERS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
 LIKE = "like: guidance <= 4 or steps >= 20"
 HELP = (
     "A condition compares fields: guidance <= 4 or steps >= 20; 2 < guidance < 5; scheduler in ('euler', 'heun'); "
-    "'freckles' in prompt; not (seed == 7); strength == none. checkpoint, start and mask are compared as they were "
-    "written, all else as it will be run."
+    "'freckles' in prompt; not (seed == 7); strength == none; light.direction == 'front'. checkpoint, start, mask, "
+    "loras and subject are compared as they were written, all else as it will be run."
 )
 """The grammar as a person reads it."""
 
@@ -74,19 +77,29 @@ def condition(text: str) -> Condition:
     return Condition(text, _Reader(text, line).truth(tree.body))
 
 
-def values_of(draft: Draft, recipe: Recipe | None) -> Values:
-    """What conditions see of a cell; without a recipe (it cannot be made), what the draft says, None where silent."""
+def values_of(draft: Draft, settled: Settled | None) -> Values:
+    """What conditions see of a cell; if it cannot be made (None), what the draft says, None where it is silent."""
     values: dict[str, int | float | str | None] = {}
     for field in KINDS:
-        as_written = recipe is None or field in ("checkpoint", "start", "mask", "strength", "scheduler")
-        value = getattr(draft if as_written else recipe, field)
+        if field.startswith(LIGHT):
+            values[field] = _of_light(field, draft, settled and settled.light)
+            continue
+        value = draft.value(field) if settled is None or field in AS_WRITTEN else getattr(settled.recipe, field)
         values[field] = label(value) if isinstance(value, tuple) else value
-    if recipe:
-        values["scheduler"] = recipe.scheduler.name
-        values["strength"] = recipe.start.strength if recipe.start else None
+    if settled:
+        values["scheduler"] = settled.recipe.scheduler.name
+        values["strength"] = settled.recipe.start.strength if settled.recipe.start else None
     elif draft.scheduler:
         values["scheduler"] = _canonical(draft.scheduler) or draft.scheduler
     return values
+
+
+def _of_light(field: str, draft: Draft, light: Light | None) -> float | str | None:
+    """The value that the template has in the end, or what the draft says where nothing is settled."""
+    said = getattr(light, field.removeprefix(LIGHT)) if light else draft.value(field)
+    if isinstance(said, tuple):
+        return "; ".join(said)
+    return float(said) if said is not None and KINDS[field] == "number" else said
 
 
 def _canonical(name: str) -> str | None:
@@ -151,10 +164,10 @@ class _Reader:
 
     def membership(self, left: ast.expr, right: ast.expr) -> Test:
         """`field in (values)`, or `'words' in field`."""
-        if isinstance(right, ast.Name) and right.id in KINDS:
+        if isinstance(right, ast.Name | ast.Attribute) and (field := ast.unparse(right)) in KINDS:
             part, whole = self.term(left), self.term(right)
             if part.kind != "text" or whole.kind != "text":
-                raise self.fault(right, f"{right.id} holds no list; write 'words' in prompt, or steps in (20, 30)")
+                raise self.fault(right, f"{field} holds no list; write 'words' in prompt, or steps in (20, 30)")
             return lambda values: str(_value(part, values)) in str(_value(whole, values) or "")
         members = right.elts if isinstance(right, ast.Tuple | ast.List) else [right]
         pairs = [self.alike(left, member) for member in members]
@@ -190,10 +203,12 @@ class _Reader:
         match node:
             case ast.Name(id="none") | ast.Constant(value=None):
                 return Term("none", None, None)
-            case ast.Name(id=name) if name in KINDS:
+            case ast.Name() | ast.Attribute(value=ast.Name()):
+                name = ast.unparse(node)
+                if name not in KINDS:
+                    known = ", ".join(KINDS)
+                    raise self.fault(node, f"{name} is no field; put text in quotes, or take one of: {known}")
                 return Term("number" if KINDS[name] in ("whole", "number") else "text", name, None)
-            case ast.Name(id=name):
-                raise self.fault(node, f"{name} is no field; put text in quotes, or take one of: {', '.join(KINDS)}")
             case ast.Constant(value=bool()):
                 raise self.fault(node, "no field is true or false; compare with a number or a 'text'")
             case ast.Constant(value=int() | float() as number):

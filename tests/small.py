@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.device import Numerics
-from pipelines.draft import Draft
+from pipelines.draft import Draft, Settled
 from pipelines.events import Event, Failed, Made, Stepped, Ticked
 from pipelines.recipe import Recipe, SchedulerChoice, Weights
 from pipelines.store import Store
@@ -28,21 +28,19 @@ def numerics(lanes: int = 3) -> Numerics:
     )
 
 
-def recipe_of(draft: Draft) -> tuple[Recipe, tuple[str, ...]]:
+def settle(draft: Draft) -> Settled:
     """A recipe without looking at any checkpoint."""
-    return (
-        Recipe(
-            checkpoint=Weights(digest="0" * 64, family="sdxl", name="small"),
-            prompt=draft.prompt,
-            seed=draft.seed,
-            width=SIDE,
-            height=SIDE,
-            steps=draft.steps or 3,
-            guidance=draft.guidance or 4,
-            scheduler=SchedulerChoice(name="euler"),
-        ),
-        (),
+    recipe = Recipe(
+        checkpoint=Weights(digest="0" * 64, family="sdxl", name="small"),
+        prompt=draft.prompt,
+        seed=draft.seed,
+        width=SIDE,
+        height=SIDE,
+        steps=draft.steps or 3,
+        guidance=draft.guidance or 4,
+        scheduler=SchedulerChoice(name="euler"),
     )
+    return Settled(recipe, (), None)
 
 
 def prepared(folder: Path, *, guidance: Sequence[float] = (2, 4, 6), seeds: Sequence[int] = (1, 2, 3)) -> Prepared:
@@ -55,7 +53,7 @@ def prepared(folder: Path, *, guidance: Sequence[float] = (2, 4, 6), seeds: Sequ
             Axis(fields=("seed",), values=tuple((s,) for s in seeds)),
         ],
     )
-    wanted = cells(sweep, recipe_of)
+    wanted = cells(sweep, settle)
     kept = numerics()
     checkpoint = Checkpoint("small", "sdxl", Path(), {})
     plan = plan_of(wanted, lanes=kept.lanes, lane_width=kept.lane_width)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines import prompts
 from pipelines.draft import Draft
 from pipelines.errors import SweepError
-from sweeps.axes import FORMS, KINDS, Axis, Replace, grammar, label, read_replace, read_values, write_values, zipped
+from sweeps.axes import FORMS, KINDS, Axis, Replace, grammar, read_replace, read_values, write_values, zipped
+from sweeps.ranges import label
 
 LARGEST_SEED = 2**64 - 1
 
@@ -25,7 +27,8 @@ def axis(field, *values):
 
 
 def test_every_field_of_a_draft_has_a_kind():
-    assert list(KINDS) == list(Draft.model_fields)
+    fields = [field for field in Draft.model_fields if field != "light_fields"]
+    assert list(KINDS) == [*fields, *(f"light.{name}" for name in prompts.KINDS)]
 
 
 @pytest.mark.parametrize(
@@ -260,3 +263,31 @@ def test_replaced_words_keep_the_old_ones_first():
 def test_a_replacement_that_says_nothing_is_refused(text, told):
     with pytest.raises(SweepError, match=told):
         read_replace(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("none,film:0.8", ("none", "film:0.8")),
+        ("film", ("film",)),
+        ("film:0.4..1:0.2", ("film:0.4", "film:0.6", "film:0.8", "film:1")),
+        ("film:0..1/3+skin:.5", ("film:0+skin:0.5", "film:0.5+skin:0.5", "film:1+skin:0.5")),
+        ("a:1..2+b:3..4", ("a:1+b:3", "a:1+b:4", "a:2+b:3", "a:2+b:4")),
+        ("film:-0.5", ("film:-0.5",)),
+    ],
+)
+def test_loras_take_weights_and_ranges_of_weights(text: str, values: tuple[str, ...]) -> None:
+    assert read("loras", text) == values
+    assert read("loras", ",".join(write_values("loras", values))) == values
+
+
+def test_a_lora_file_is_looked_for_beside_the_sweep_file(tmp_path) -> None:
+    assert read_values("loras", ["in/film.safetensors:0.5"], beside=tmp_path) == (
+        f"{tmp_path}/in/film.safetensors:0.5",
+    )
+
+
+@pytest.mark.parametrize("text", ["film:", "film:+skin", "film:x", "film:1..2:0", "film:0..1/4"])
+def test_a_weight_that_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(SweepError, match="loras"):
+        read("loras", text)

@@ -29,7 +29,7 @@ def take(path: Path) -> Taken:
 
 
 def settled(checkpoint: Checkpoint, **asked: Any) -> Recipe:
-    return settle(Draft.read({"checkpoint": "mine"} | asked), checkpoint, take)[0]
+    return settle(Draft.said({"checkpoint": "mine"} | asked), checkpoint, take).recipe
 
 
 def test_what_a_draft_leaves_open_comes_from_the_checkpoint(checkpoint: Checkpoint) -> None:
@@ -61,8 +61,9 @@ def test_a_start_image_gives_the_size(checkpoint: Checkpoint) -> None:
 
 def test_warnings_of_the_family_are_handed_on(folder: Path) -> None:
     checkpoint = Checkpoint("mine", "sdxl", folder, {"trained_guidance": "2..7"})
-    _, warnings = settle(Draft(checkpoint="mine", guidance=9), checkpoint, take)
-    assert warnings == ("guidance 9 is outside 2 to 7, which mine was trained for",)
+    assert settle(Draft(checkpoint="mine", guidance=9), checkpoint, take).warnings == (
+        "guidance 9 is outside 2 to 7, which mine was trained for",
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,11 +91,10 @@ def test_images_are_read_only_when_named(checkpoint: Checkpoint) -> None:
     def never(path: Path) -> Taken:
         raise AssertionError(path)
 
-    recipe, _ = settle(Draft(checkpoint="mine"), checkpoint, never)
-    assert recipe.mode == "text-to-image"
+    assert settle(Draft(checkpoint="mine"), checkpoint, never).recipe.mode == "text-to-image"
     with pytest.raises(RecipeError, match="without strength"):
         settle(Draft(checkpoint="mine", start="start.png"), checkpoint, never)
 
 
 def test_every_field_of_a_draft_is_named_like_the_recipes() -> None:
-    assert set(Draft.model_fields) - set(Recipe.model_fields) == {"strength"}
+    assert set(Draft.model_fields) - set(Recipe.model_fields) == {"strength", "light", "subject", "light_fields"}

@@ -162,6 +162,7 @@ def test_other_tools_read_our_values(tmp_path: Path) -> None:
         "Schedule type": "Karras",
         "CFG scale": "4.5",
         "Seed": str(2**64 - 1),
+        "RNG": "CPU",
         "Size": "24x16",
         "Model": "demo-sdxl",
     }

@@ -133,8 +133,8 @@ def test_warnings_stay_with_their_cell(settle):
     asked = from_flags("x", BASE | {"guidance": ["2,30"]})
 
     def warned(wanted: Draft):
-        recipe, _ = settle(wanted)
-        return recipe, (("high",) if recipe.guidance > 20 else ())
+        settled = settle(wanted)
+        return settled._replace(warnings=("high",) if settled.recipe.guidance > 20 else ())
 
     assert [cell.warnings for cell in cells(asked, warned).cells] == [(), ("high",)]
 

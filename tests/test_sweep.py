@@ -53,7 +53,7 @@ def test_golden_file_is_read_and_written_byte_for_byte():
 def test_the_example_in_the_module_is_a_sweep_and_survives():
     lines = (module.__doc__ or "").split("\n")
     sweep = parse_toml("\n".join(line[4:] for line in lines if line.startswith("    ")))
-    assert [len(axis.values) for axis in sweep.axes] == [2, 8, 3, 2, 3]
+    assert [len(axis.values) for axis in sweep.axes] == [2, 8, 3, 2, 2, 3]
     assert parse_toml(to_toml(sweep)) == sweep
 
 

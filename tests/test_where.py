@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pipelines.draft import Draft
+from pipelines.draft import Draft, Settled
 from pipelines.errors import SweepError
 from pipelines.recipe import Recipe, SchedulerChoice, Start, Weights
 from sweeps.where import condition, values_of
@@ -26,7 +26,7 @@ RECIPE = Recipe(
 
 
 def holds(text, recipe=RECIPE):
-    return condition(text).holds(values_of(DRAFT, recipe))
+    return condition(text).holds(values_of(DRAFT, recipe and Settled(recipe, (), None)))
 
 
 @pytest.mark.parametrize(
@@ -161,4 +161,4 @@ def test_random_conditions_agree_with_plain_python():
         for steps, guidance in itertools.product((5, 20, 50), (0.5, 3.5, 7.0)):
             right = other(guidance, y) != is_not
             wanted = one(steps, x) and right if word == "and" else one(steps, x) or right
-            assert read.holds(values_of(DRAFT, RECIPE.but(steps=steps, guidance=guidance))) == wanted
+            assert read.holds(values_of(DRAFT, Settled(RECIPE.but(steps=steps, guidance=guidance), (), None))) == wanted

@@ -11,7 +11,16 @@ from typing import Annotated
 import typer
 
 from pipelines.errors import SidelightError
-from workbench import bench_command, picture_commands, run_commands, sweep_commands
+from workbench import (
+    bench_command,
+    doctor_command,
+    models_commands,
+    picture_commands,
+    prompt_commands,
+    read_command,
+    run_commands,
+    sweep_commands,
+)
 
 app = typer.Typer(
     name="sidelight",
@@ -23,16 +32,38 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 sweeps_app = typer.Typer(help="Make grids of pictures.", no_args_is_help=True, rich_markup_mode=None)
-picture_app = typer.Typer(help="Look at one picture, or make it again.", no_args_is_help=True, rich_markup_mode=None)
+picture_app = typer.Typer(
+    help="Look at one picture, Sidelight's or another tool's, or make it again.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+prompt_app = typer.Typer(
+    help="Light templates, what is really sent, and what is vague in it.", no_args_is_help=True, rich_markup_mode=None
+)
+models_app = typer.Typer(
+    help="Checkpoints and LoRAs: what is here, fetching and checking it.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(sweeps_app, name="sweep")
 app.add_typer(picture_app, name="picture")
+app.add_typer(prompt_app, name="prompt")
+app.add_typer(models_app, name="models")
 
 sweeps_app.command("run")(sweep_commands.sweep_run)
 picture_app.command("show")(picture_commands.show)
 picture_app.command("again")(picture_commands.again)
+picture_app.command("read")(read_command.read)
+prompt_app.command("list")(prompt_commands.prompt_list)
+prompt_app.command("show")(prompt_commands.prompt_show)
+prompt_app.command("lint")(prompt_commands.prompt_lint)
+models_app.command("list")(models_commands.list_models)
+models_app.command("pull")(models_commands.pull)
+models_app.command("verify")(models_commands.verify)
+models_app.command("add")(models_commands.add)
+models_app.command("remove")(models_commands.remove)
 app.command("check")(run_commands.check)
 app.command("schedulers")(run_commands.schedulers)
 app.command("bench")(bench_command.bench)
+app.command("doctor")(doctor_command.doctor)
 
 
 @sweeps_app.callback()
@@ -51,7 +82,7 @@ def _root(
 
 def main() -> None:
     """Entry point: errors a person can fix become one line on stderr and their exit code."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no command of this version fetches anything
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `models pull` fetches, and only what it was asked for
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     try:

@@ -12,6 +12,7 @@ from pipelines.checkpoint import Checkpoint, find
 from pipelines.device import honour
 from pipelines.errors import CheckpointError, InputError
 from pipelines.metadata import Embedded
+from pipelines.recipe import Weights
 
 File = Annotated[Path, typer.Argument(help="A PNG made by Sidelight.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -80,12 +81,16 @@ def _made_again(embedded: Embedded, file: Path) -> bytes:
 def _checkpoint(embedded: Embedded) -> Checkpoint:
     wanted = embedded.recipe.checkpoint
     checkpoint = find(wanted.name)
-    if checkpoint.weights.digest != wanted.digest:
+    if checkpoint.weights.identity != wanted.identity:
         raise CheckpointError(
-            f"checkpoint {wanted.name} here is {checkpoint.weights.digest[:12]}, the picture was made with "
-            f"{wanted.digest[:12]}; put those weights back to make it again"
+            f"checkpoint {wanted.name} here is {_short(checkpoint.weights)}, the picture was made with "
+            f"{_short(wanted)}; put those weights back to make it again"
         )
     return checkpoint
+
+
+def _short(weights: Weights) -> str:
+    return f"{weights.digest[:12]} {weights.quantisation}".strip()
 
 
 def _difference(png: bytes, file: Path) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from pipelines import schedulers as known
 from pipelines.errors import InputError
+from pipelines.solver_table import MODES
 from pipelines.store import Store
 from sweeps import journal
 from sweeps.prepare import PLAN, SWEEP
@@ -53,7 +54,9 @@ def schedulers(as_json: AsJson = False) -> None:
 
     table = Table("name", "other tools say", "works for", "network calls", "options", box=None, pad_edge=False)
     for row in (row for row in rows if row.modes):
-        works = "; ".join(f"{family} {'all' if len(modes) == 3 else ', '.join(modes)}" for family, modes in row.modes)
+        works = "; ".join(
+            f"{family} {'all' if modes == MODES[family] else ', '.join(modes)}" for family, modes in row.modes
+        )
         options = ", ".join(sorted({option for _, names in row.options for option in names}))
         table.add_row(row.name, ", ".join(row.aliases), works, row.evaluations, options)
     console = Console()

@@ -8,17 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.draft import Draft
+from pipelines import foreign
+from pipelines.device import memory_line
+from pipelines.draft import LIGHT, Draft
 from pipelines.errors import Cancelled, SweepError
 from pipelines.events import Loading
+from pipelines.memory import frames
 from sweeps import prepare as preparing
-from sweeps.axes import grammar
+from sweeps.axes import KINDS, grammar, read_values
 from sweeps.plan import outline
 from sweeps.prepare import Prepared
 from sweeps.run import Finished, run
 from sweeps.speed import cost, remember
 from sweeps.sweep import Sweep, from_flags, read_toml
 from workbench.interrupt import Interrupt
+from workbench.light_flags import light_fields, with_light_flags
 from workbench.progress import ProgressLine
 
 RUNS = Path("~/Sidelight/runs")
@@ -49,6 +53,12 @@ def sweep_run(
     start: Annotated[Given, _values("Image file that img2img and inpainting begin from.")] = None,
     strength: Annotated[Given, _values("Denoising strength, 0 to 1; 0.4 to 0.6 keeps the face.")] = None,
     mask: Annotated[Given, _values("Image file: white is repainted, black is kept.")] = None,
+    loras: Annotated[Given, _values("Names or files with weights: none,film:0.4..1:0.2,film:0.8+skin:0.5.")] = None,
+    light: Annotated[Given, _values("Light template that writes the prompt; `sidelight prompt list`.")] = None,
+    subject: Annotated[Given, _values("Who is lit, with --light.")] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Start from this picture's recipe, Sidelight's or another tool's.")
+    ] = None,
     replace: Annotated[list[str] | None, typer.Option(help="Vary words: 'old => new | other'.")] = None,
     zips: Annotated[list[str] | None, typer.Option("--zip", help="Axes that walk together: 'width, height'.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Keep cells: 'guidance <= 4 or steps >= 20'.")] = None,
@@ -72,15 +82,17 @@ def sweep_run(
     keep_failed: Annotated[bool, typer.Option("--keep-failed", help="Do not try failed cells again.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan or the result as JSON.")] = False,
+    **fields: Given,
 ) -> None:
     """Make a grid of pictures; the same command again goes on where it stopped."""
-    prepared = _prepared(dict(locals()))
+    prepared = _prepared(dict(locals()) | {LIGHT + name: values for name, values in light_fields(fields).items()})
     if dry_run:
         _print_plan(prepared, as_json)
     else:
         _make(prepared, quiet=quiet, retry_failed=not keep_failed, as_json=as_json)
 
 
+with_light_flags(sweep_run, Given, metavar="VALUES")
 sweep_run.__doc__ = f"{sweep_run.__doc__}\n\n\b\n{grammar()}"  # \b: click keeps its lines
 
 
@@ -101,21 +113,38 @@ def _prepared(said: dict[str, Any]) -> Prepared:
 
 
 def _sweep(file: Path | None, said: dict[str, Any]) -> Sweep:
-    given = {field: value for field, value in said.items() if field in Draft.model_fields and value}
+    given = {field: value for field, value in said.items() if field in KINDS and value}
     replace, zips, where, skip = (said[name] or [] for name in ("replace", "zips", "where", "skip"))
     if file is None:
-        if not given.get("checkpoint"):
+        like = _like(said["like"], given)
+        if not given.get("checkpoint") and like is None:
             raise SweepError("no checkpoint is given; say --checkpoint demo-sdxl, or give a sweep.toml")
-        name = said["name"] or _name(given)
-        return from_flags(name, given, replace=replace, zips=zips, where=where, skip=skip)
-    if flags := [*given, *(name for name in ("replace", "zips", "where", "skip") if said[name])]:
+        name = said["name"] or _name(given, like)
+        return from_flags(name, given, replace=replace, zips=zips, where=where, skip=skip, like=like)
+    if flags := [*given, *(name for name in ("replace", "zips", "where", "skip", "like") if said[name])]:
         raise SweepError(f"--{flags[0].replace('_', '-')} is given beside {file}; change the file, or give flags alone")
     sweep = read_toml(file / preparing.SWEEP if file.is_dir() else file)
     return sweep.but(name=said["name"]) if said["name"] else sweep
 
 
-def _name(given: dict[str, list[str]]) -> str:
-    words = " ".join(given.get("prompt", [])).split()[:6]
+def _like(file: Path | None, given: dict[str, list[str]]) -> Draft | None:
+    """What the picture says of itself, for the checkpoint that is named beside it, if one is."""
+    if file is None:
+        return None
+    read = foreign.read(file)
+    told = [*read.warnings]
+    if read.unmapped:
+        told.append(f"{len(read.unmapped)} of its values have no place here: `sidelight picture read {file}`")
+    for line in told:
+        typer.echo(f"{file.name}: {line}", err=True)
+    named = read_values("checkpoint", given["checkpoint"]) if given.get("checkpoint") else ()
+    draft = foreign.draft(read, next(map(str, named), None))
+    return draft.but(prompt="", negative=None) if given.get("light") else draft  # the light writes them anew
+
+
+def _name(given: dict[str, list[str]], like: Draft | None) -> str:
+    texts = [*given.get("light", []), *given.get("subject", []), *given.get("prompt", [])]
+    words = " ".join(texts or ([like.prompt] if like else [])).split()[:6]
     return " ".join(words) or "untitled"
 
 
@@ -160,6 +189,7 @@ def _print_plan(prepared: Prepared, as_json: bool) -> None:
         typer.echo(json.dumps({**told.as_dict(), "folder": str(prepared.folder), "numerics": numerics.model_dump()}))
         return
     typer.echo(f"{prepared.folder}\n{told.text()}")
+    typer.echo(memory_line(frames(prepared.recipes.values(), prepared.checkpoints), numerics))
     for name, reason in dict(numerics.reasons).items():
         typer.echo(f"{name} {getattr(numerics, name)}: {reason}")
 
