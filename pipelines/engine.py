@@ -135,7 +135,7 @@ class Engine:
                     case Ended(_, _, torch.OutOfMemoryError() as error):
                         raise error
                     case Ended(key, _, error):
-                        yield Failed(key, f"{type(error).__name__}: {error}")
+                        yield Failed(key, str(error) if isinstance(error, CellError | InputError) else _told(error))
 
     def _body(self, course: Course, cell: CellThread) -> Any:
         """On the cell's thread: the stock pipeline from noise to latents, its denoiser parked at every call."""
@@ -250,6 +250,11 @@ class Engine:
         self._parts = self._open_parts(self.checkpoint, self.numerics)
         self._adapters = Adapters(self._parts, self._family, self._lora_file)
         return fold(lanes, self.numerics.lanes)
+
+
+def _told(error: BaseException | None) -> str:
+    """What is our bug, or a library's: with its kind."""
+    return f"{type(error).__name__}: {error}"
 
 
 def fold(lanes: Lanes, count: int) -> Lanes:

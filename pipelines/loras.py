@@ -140,7 +140,7 @@ def check(loras: Iterable[Lora], *, family: FamilyName, checkpoint: str) -> None
         if lora.family != family:
             raise RecipeError(
                 f"{named(lora)} is for {lora.family}, {checkpoint or 'this checkpoint'} is {family}; "
-                f"leave it out or pick a {lora.family} checkpoint"
+                f"leave it out, or pick a checkpoint of {lora.family}"
             )
         if lora.file in seen:
             raise RecipeError(f"{named(lora)} is given twice; give it once, with the weights added up")

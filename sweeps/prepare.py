@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+from pipelines import quantisation
 from pipelines.checkpoint import Checkpoint, find
-from pipelines.device import Numerics, decide, honour
+from pipelines.device import Numerics, decide, honour, torch_device
 from pipelines.draft import Draft, Settled, Taken, settle
 from pipelines.errors import InputError, NumericsError
 from pipelines.families import family_of
@@ -104,6 +105,8 @@ def prepare(
         )
     else:
         plan = _kept_plan(folder, numerics.planned, files)
+    for checkpoint in checkpoints.values():
+        quantisation.check(checkpoint.quantisation, torch_device(numerics.now))
     images = {path: taken.image for path, taken in seen.items()}
     return Prepared(folder, sweep, wanted, extend(plan, wanted), numerics, checkpoints, images)
 

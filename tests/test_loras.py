@@ -317,7 +317,7 @@ def test_the_same_file_twice_is_refused_by_whatever_name(film: Path, sdxl: Check
 
 
 def test_another_familys_lora_is_refused_by_name(film: Path) -> None:
-    with pytest.raises(RecipeError, match="lora film is for sdxl, demo-flux is flux; leave it out or pick a sdxl"):
+    with pytest.raises(RecipeError, match="lora film is for sdxl, demo-flux is flux; leave it out, or pick a"):
         chosen(str(film), find("demo-flux"))
 
 

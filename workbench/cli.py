@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 some cells failed, 2 wrong input, 3 busy, 4 paused by the disk, 130 cancelled.
 """
 
+import logging
 import os
 import sys
 from importlib.metadata import version
@@ -85,6 +86,8 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `models pull` fetches, and only what it was asked for
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    for library in ("torchao", "torch.utils._pytree", "bitsandbytes"):  # kernels they lack, told at every import
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         app()
     except SidelightError as error:

@@ -30,6 +30,7 @@ def list_models(
     _allowed("kind", kind, get_args(listing.Kind))
     lock = lockfile.read(listing.models_folder())
     rows = [row for row in listing.rows().values() if family in (None, row.family) and kind in (None, row.kind)]
+    rows.sort(key=lambda row: (row.listed_in == listing.SHIPPED, row.place() is None))  # one's own, then what is here
     told = [_told(row, lock) for row in rows]
     if as_json:
         typer.echo(json.dumps(told))

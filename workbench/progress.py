@@ -95,5 +95,6 @@ class ProgressLine:
             )
 
     def _end(self, made: int, failed: int) -> None:
-        text = f"made {made} pictures in {duration(self._seconds())}" if made else "nothing to make"
+        count = f"{made} picture" if made == 1 else f"{made} pictures"
+        text = f"made {count} in {duration(self._seconds())}" if made else "nothing to make"
         self._console.print(f"{text}, {failed} failed" if failed else text, highlight=False)
