@@ -78,7 +78,7 @@ def test_what_a_checkpoint_can_make_passes_without_a_warning(
         ("sdxl", {"width": 20}, r"width 20 is not a multiple of 8; take 16 or 24"),
         ("sdxl", {"height": 17}, r"height 17 is not a multiple of 8; take 16 or 24"),
         ("flux", {"width": 18}, r"width 18 is not a multiple of 4; take 16 or 20"),
-        ("flux2", {"loras": [{"file": "2" * 64, "family": "flux"}]}, r"is for flux, flux2 is flux2; leave it out or"),
+        ("flux2", {"loras": [{"file": "2" * 64, "family": "flux"}]}, r"is for flux, flux2 is flux2; leave it out, or"),
         ("flux", {"references": [{"image": "2" * 64}]}, r"references are read but not applied by this version"),
         ("flux", {"finish": [{"name": "grain"}]}, r"finish are read but not applied by this version"),
         ("sdxl", {"variation": 1}, r"variation 1 is for models without a seed; sdxl has one, so change seed"),
