@@ -18,8 +18,10 @@ from workbench import (
     models_commands,
     picture_commands,
     prompt_commands,
+    queue_commands,
     read_command,
     run_commands,
+    shelf_commands,
     sweep_commands,
 )
 
@@ -48,6 +50,14 @@ app.add_typer(sweeps_app, name="sweep")
 app.add_typer(picture_app, name="picture")
 app.add_typer(prompt_app, name="prompt")
 app.add_typer(models_app, name="models")
+queue_app = typer.Typer(
+    help="Runs that wait for the worker, or are made by it.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(queue_app, name="queue")
+runs_app = typer.Typer(
+    help="Runs on disk: find, put away, bring back, hand out.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(runs_app, name="runs")
 
 sweeps_app.command("run")(sweep_commands.sweep_run)
 picture_app.command("show")(picture_commands.show)
@@ -61,6 +71,22 @@ models_app.command("pull")(models_commands.pull)
 models_app.command("verify")(models_commands.verify)
 models_app.command("add")(models_commands.add)
 models_app.command("remove")(models_commands.remove)
+queue_app.command("ls")(queue_commands.ls)
+queue_app.command("pause")(queue_commands.pause)
+queue_app.command("resume")(queue_commands.resume)
+queue_app.command("cancel")(queue_commands.cancel)
+queue_app.command("top")(queue_commands.top)
+queue_app.command("retry")(queue_commands.retry)
+queue_app.command("log")(queue_commands.log)
+app.command("worker")(queue_commands.worker)
+runs_app.command("ls")(shelf_commands.runs_ls)
+runs_app.command("find")(shelf_commands.runs_find)
+runs_app.command("trash")(shelf_commands.runs_trash)
+runs_app.command("restore")(shelf_commands.runs_restore)
+runs_app.command("empty-trash")(shelf_commands.runs_empty_trash)
+runs_app.command("export")(shelf_commands.runs_export)
+app.command("mark")(shelf_commands.mark)
+app.command("marks")(shelf_commands.marks)
 app.command("check")(run_commands.check)
 app.command("schedulers")(run_commands.schedulers)
 app.command("bench")(bench_command.bench)

@@ -22,8 +22,11 @@ from sweeps.run import Finished, run
 from sweeps.speed import cost, remember
 from sweeps.sweep import Sweep, from_flags, read_toml
 from workbench.interrupt import Interrupt
+from workbench.jobs import Asked, lay_down
 from workbench.light_flags import light_fields, with_light_flags
 from workbench.progress import ProgressLine
+from workbench.queue_commands import as_dict, opened
+from workbench.watch import ensure_worker
 
 RUNS = Path("~/Sidelight/runs")
 Given = list[str] | None
@@ -67,6 +70,9 @@ def sweep_run(
     out: Annotated[Path | None, typer.Option(help="Run folder; the same folder again goes on there.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = RUNS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, make nothing.")] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave it to the worker: print the job's number and return.")
+    ] = False,
     exact: Annotated[
         bool, typer.Option("--exact", help="One cell at a time, bit-equal to the stock pipeline.")
     ] = False,
@@ -85,9 +91,12 @@ def sweep_run(
     **fields: Given,
 ) -> None:
     """Make a grid of pictures; the same command again goes on where it stopped."""
-    prepared = _prepared(dict(locals()) | {LIGHT + name: values for name, values in light_fields(fields).items()})
+    said = dict(locals()) | {LIGHT + name: values for name, values in light_fields(fields).items()}
+    prepared = _prepared(said)
     if dry_run:
         _print_plan(prepared, as_json)
+    elif queue:
+        _queue(prepared, said)
     else:
         _make(prepared, quiet=quiet, retry_failed=not keep_failed, as_json=as_json)
 
@@ -104,12 +113,13 @@ def _prepared(said: dict[str, Any]) -> Prepared:
         folder = file
     else:
         folder = said["out"] or preparing.run_folder(said["runs"].expanduser(), sweep, str(date.today()))
-    asked = {name: said[name] for name in ("device", "dtype", "attention", "lanes", "offload")} | {
-        "compile": said["compiled"]
-    }
-    if said["exact"]:
-        asked["lanes"] = 1
-    return preparing.prepare(sweep, folder, asked=asked, new_numerics=said["new_numerics"])
+    return preparing.prepare(sweep, folder, asked=_asked(said), new_numerics=said["new_numerics"])
+
+
+def _asked(said: dict[str, Any]) -> dict[str, Any]:
+    """The numerics that the flags ask for, by field name; None where they do not."""
+    asked = {name: said[name] for name in ("device", "dtype", "attention", "lanes", "offload")}
+    return asked | {"compile": said["compiled"]} | ({"lanes": 1} if said["exact"] else {})
 
 
 def _sweep(file: Path | None, said: dict[str, Any]) -> Sweep:
@@ -179,6 +189,27 @@ def _follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
     if finished is None:
         raise Cancelled(f"stopped; what is whole is kept. Go on with: {again}")
     return finished
+
+
+def _queue(prepared: Prepared, said: dict[str, Any]) -> None:
+    """Write the run's sweep, put the run into the queue, and see that a worker lives."""
+    queue = opened()
+    asked = Asked(
+        prepared.folder,
+        prepared.sweep.name,
+        cells=len(prepared.keys),
+        numerics=_asked(said),
+        new_numerics=said["new_numerics"],
+        keep_failed=said["keep_failed"],
+    )
+    queue.refuse_twice(asked.folder)
+    lay_down(preparing.self_contained(prepared), asked.folder, prepared.images)
+    job = queue.add(asked)
+    ensure_worker(queue)
+    if said["as_json"]:
+        typer.echo(json.dumps(as_dict(job)))
+    elif not said["quiet"]:
+        typer.echo(f"job {job.id}: {job.cells} pictures in {job.folder}; `sidelight queue ls` shows how far it is")
 
 
 def _print_plan(prepared: Prepared, as_json: bool) -> None:
