@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import ConfigDict
 
-from pipelines.errors import InputError
-from pipelines.files import DISK, FULL, RESERVE_BYTES, Files, disk_faults, keep_reserve, put, release_reserve
+from pipelines.errors import DiskFullError, InputError
+from pipelines.files import DISK, RESERVE_BYTES, Files, disk_faults, keep_reserve, put, release_reserve
 from pipelines.frozen import Frozen
 
 NAME = "journal.jsonl"
@@ -147,42 +147,35 @@ def deaths(lines: Iterable[Line]) -> Counter[str]:
     return died
 
 
-class Journal:
-    """The journal of a run, open for appending; for the one process that holds the run's lock.
+class LineFile:
+    """A file of whole lines, open for appending; for one process at a time. Opening cuts a torn tail.
 
-    Opening cuts a torn tail, copies unreadable lines to `damaged/` and keeps room for the last line. Raises
-    DiskFullError or DiskError.
+    `before` holds its whole lines as they were then. Raises DiskFullError or DiskError.
     """
 
-    def __init__(
-        self, run: Path, files: Files = DISK, *, now: Callable[[], str] = utc_now, reserve_bytes: int = RESERVE_BYTES
-    ) -> None:
-        self._run, self._path, self._files, self._now = run, run / NAME, files, now
-        keep_reserve(run, files, size=reserve_bytes)
-        with disk_faults(run, needed=0, files=files):
-            data = files.read(self._path) if files.size(self._path) is not None else b""
-        self._size = data.rfind(b"\n") + 1
-        self.story = _told(data)
-        """What was in it when it was opened."""
-        self._keep_faults()
-        with disk_faults(run, needed=0, files=files):
-            self._file = files.append(self._path)
+    def __init__(self, path: Path, files: Files = DISK) -> None:
+        self._path, self._files = path, files
+        with disk_faults(path.parent, needed=0, files=files):
+            data = files.read(path) if files.size(path) is not None else b""
+            self.before = data[: data.rfind(b"\n") + 1]
+            self._size = len(self.before)
+            self._file = files.append(path)
             self._file.truncate(self._size)
             self._file.fsync()
-            files.fsync_folder(run)
+            files.fsync_folder(path.parent)
+        self._is_whole = True
 
-    def append(self, line: Line) -> None:
-        """Add a line, on the disk on return. Uses up the reserve if it must; raises DiskFullError or DiskError."""
-        values = line.model_dump(mode="json") | {"at": self._now()}
-        data = json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        try:
-            self._file.write(data)
-            self._file.fsync()
-        except OSError as error:
-            if error.errno in FULL:
-                release_reserve(self._run, self._files)
-            self._write_anew(data)
-        self._size += len(data)
+    def append(self, line: bytes) -> None:
+        """Add a line, on the disk on return. Raises DiskFullError or DiskError; it may be tried again then."""
+        if self._is_whole:
+            try:
+                self._file.write(line)
+                self._file.fsync()
+            except OSError:
+                self._is_whole = False
+        if not self._is_whole:
+            self._write_anew(line)
+        self._size += len(line)
 
     def close(self) -> None:
         """Let go of the file; nothing is left to write."""
@@ -195,14 +188,52 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write_anew(self, data: bytes) -> None:
+    def _write_anew(self, line: bytes) -> None:
         """A file whose write or fsync failed is final: what was good of it and the new line go into a new one."""
-        with disk_faults(self._run, needed=0, files=self._files):
+        with disk_faults(self._path.parent, needed=0, files=self._files):
             good = self._files.read(self._path)[: self._size]
-        put({self._path: good + data}, self._files)
+        put({self._path: good + line}, self._files)
         self.close()
-        with disk_faults(self._run, needed=0, files=self._files):
+        with disk_faults(self._path.parent, needed=0, files=self._files):
             self._file = self._files.append(self._path)
+        self._is_whole = True
+
+
+class Journal:
+    """The journal of a run, open for appending; for the one process that holds the run's lock.
+
+    Opening cuts a torn tail, copies unreadable lines to `damaged/` and keeps room for the last line. Raises
+    DiskFullError or DiskError.
+    """
+
+    def __init__(
+        self, run: Path, files: Files = DISK, *, now: Callable[[], str] = utc_now, reserve_bytes: int = RESERVE_BYTES
+    ) -> None:
+        self._run, self._files, self._now = run, files, now
+        keep_reserve(run, files, size=reserve_bytes)
+        self._lines = LineFile(run / NAME, files)
+        self.story = _told(self._lines.before)
+        """What was in it when it was opened."""
+        self._keep_faults()
+
+    def append(self, line: Line) -> None:
+        """Add a line, on the disk on return. Uses up the reserve if it must; raises DiskFullError or DiskError."""
+        data = json_line(line.model_dump(mode="json") | {"at": self._now()})
+        try:
+            self._lines.append(data)
+        except DiskFullError:
+            release_reserve(self._run, self._files)
+            self._lines.append(data)
+
+    def close(self) -> None:
+        """Let go of the file; nothing is left to write."""
+        self._lines.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _keep_faults(self) -> None:
         for fault in self.story.faults:
@@ -212,10 +243,20 @@ class Journal:
                 put({path: fault.raw}, self._files)
 
 
+def json_line(values: Mapping[str, Any]) -> bytes:
+    """An object as one line of a file."""
+    return json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def whole_lines(data: bytes) -> list[bytes]:
+    """The lines of a file without their ends; a torn last one is left out."""
+    return data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]
+
+
 def _told(data: bytes) -> Story:
     lines: list[Line] = []
     faults: list[Fault] = []
-    for number, raw in enumerate(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1], start=1):
+    for number, raw in enumerate(whole_lines(data), start=1):
         try:
             values: Any = json.loads(raw)
             kind = values["kind"]

@@ -4,20 +4,30 @@ Knows nothing about how it is drawn (`sweeps.report`) or made (`sweeps.run`).
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from pipelines.prompts import Light, described
 from pipelines.recipe import Recipe
 from pipelines.store import Sidecar
 from sweeps.grid import Grid, GridAxis, GridCell, State
+from sweeps.marks import Mark
 from sweeps.plan import Cell
 from sweeps.prepare import Prepared
 from sweeps.ranges import label
 
+NO_MARKS: Mapping[str, Mark] = MappingProxyType({})
 
-def grid_of(prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str, str]) -> Grid:
-    """The grid of a run: `done` holds the sidecars of whole pictures, `failed` the reasons, both by key."""
+
+def grid_of(
+    prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str, str], marks: Mapping[str, Mark] = NO_MARKS
+) -> Grid:
+    """The grid of a run: `done` holds the sidecars of whole pictures, `failed` the reasons, `marks` by key too."""
     axes = tuple(GridAxis(axis.name, axis.labels) for axis in prepared.sweep.axes)
-    cells = [_cell(cell, place, prepared, done, failed) for cell in prepared.cells.cells for place in cell.places]
+    cells = [
+        _cell(cell, place, prepared, done, failed, marks.get(cell.recipe.key))
+        for cell in prepared.cells.cells
+        for place in cell.places
+    ]
     names = ", ".join(sorted({cell.recipe.checkpoint.name for cell in prepared.cells.cells}))
     count = f"{len(prepared.keys)} pictures"
     return Grid(
@@ -26,7 +36,12 @@ def grid_of(prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str
 
 
 def _cell(
-    cell: Cell, place: tuple[int, ...], prepared: Prepared, done: Mapping[str, Sidecar], failed: Mapping[str, str]
+    cell: Cell,
+    place: tuple[int, ...],
+    prepared: Prepared,
+    done: Mapping[str, Sidecar],
+    failed: Mapping[str, str],
+    mark: Mark | None,
 ) -> GridCell:
     key = cell.recipe.key
     sidecar = done.get(key)
@@ -40,7 +55,7 @@ def _cell(
         picture=f"pictures/{key}.png" if sidecar else None,
         state=state,
         reason=failed.get(key, "") if state == "failed" else "",
-        values=(*values_of(cell.recipe, cell.light), *_facts(sidecar)),
+        values=(*values_of(cell.recipe, cell.light), *_facts(sidecar), *_marked(mark)),
         warning="; ".join(warnings),
     )
 
@@ -80,3 +95,7 @@ def _facts(sidecar: Sidecar | None) -> tuple[tuple[str, str], ...]:
     facts = sidecar.facts
     begins = "" if facts.first_timestep is None else f"{facts.first_timestep:.1f}, sigma {facts.first_sigma:.3f}"
     return (("network calls", str(facts.evaluations)), ("first timestep", begins))
+
+
+def _marked(mark: Mark | None) -> tuple[tuple[str, str], ...]:
+    return (("mark", mark.text),) if mark and mark.text else ()

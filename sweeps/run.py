@@ -24,7 +24,7 @@ from pipelines.images import open_image, to_uint8
 from pipelines.metadata import Embedded
 from pipelines.recipe import Recipe
 from pipelines.store import Circumstances, Facts, Saved, Sidecar, Store
-from sweeps import journal, report
+from sweeps import journal, marks, report
 from sweeps.journal import (
     CellFailed,
     CellStarted,
@@ -161,7 +161,8 @@ class _Session:
         """Report and contact sheet of what is on the disk now."""
         store = self._store
         done = {key: store.sidecar(key) for key in self._prepared.keys.intersection(store.keys())}
-        return report.write(grid_of(self._prepared, done, self._failed), self._prepared.folder, self._files)
+        grid = grid_of(self._prepared, done, self._failed, marks.read(self._prepared.folder, self._files))
+        return report.write(grid, self._prepared.folder, self._files)
 
     def _write_plan(self) -> None:
         prepared = self._prepared
