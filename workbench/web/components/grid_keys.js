@@ -1,0 +1,29 @@
+// The keys of the grid. Knows nothing about how anything is drawn: it only calls what a grid can do.
+
+import { NO_MARK } from "./cell.js";
+
+function actionsOf(grid, event) {
+  const { place } = grid.view, cell = grid.cells.get(place.join());
+  const all = Number.MAX_SAFE_INTEGER, rows = event.ctrlKey ? all : 0;
+  const walk = (columns, down) => () => grid.focus(grid.neighbour(place, columns, down));
+  const pick = (name) => () => grid.mark({ pick: cell?.mark?.pick === name ? "" : name });
+  const actions = {
+    ArrowLeft: walk(-1, 0), ArrowRight: walk(1, 0), ArrowUp: walk(0, -1), ArrowDown: walk(0, 1),
+    Home: walk(-all, -rows), End: walk(all, rows), "[": () => grid.turnLayer(-1), "]": () => grid.turnLayer(1),
+    Enter: () => grid.select(place.join()), " ": () => grid.select(place.join()), c: () => cell && grid.open(cell),
+    Escape: () => grid.clear(), s: () => { grid.swap(); grid.focus(place); }, n: () => grid.nextFailed(),
+    p: pick("pick"), x: pick("reject"), u: () => grid.mark(NO_MARK),
+    "?": () => grid.help.showModal(), r: () => cell?.state === "failed" && grid.options.onRetry?.(cell),
+  };
+  for (const stars of [0, 1, 2, 3, 4, 5]) actions[stars] = () => grid.mark({ stars });
+  return actions;
+}
+
+export function onKey(grid, event) {
+  const { key } = event, actions = actionsOf(grid, event);
+  const isPlain = !event.altKey && !event.metaKey && (!event.ctrlKey || key === "Home" || key === "End");
+  if (!isPlain || !event.target.closest(".sl-cell") || !Object.hasOwn(actions, key)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (!event.repeat || key.startsWith("Arrow")) actions[key]();
+}

@@ -1,0 +1,69 @@
+"""The list of all runs in a folder; a run that did not change since the last look is not read again.
+
+Knows nothing about grids; what a run folder says at a glance is `sweeps.shelf`'s.
+"""
+
+import threading
+from pathlib import Path
+
+from sweeps import journal, marks, shelf
+from sweeps.journal import RunCancelled, RunFinished, RunPaused, RunStarted
+from sweeps.prepare import PLAN, SWEEP
+from workbench.web.answers import Progress, RunRow, RunRows, one_line
+from workbench.web.inside import run_folders
+from workbench.web.watched import said_at_the_end
+
+Stamps = tuple[tuple[int, int], ...]
+
+
+class Runs:
+    """The run folders in one folder; for several threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._seen: dict[str, tuple[Stamps, RunRow]] = {}
+
+    def rows(self) -> RunRows:
+        """All of them, newest first; no folder is no runs."""
+        with self._lock:
+            self._seen = {path.name: self._row(path) for path in run_folders(self._folder)}
+            rows = [row for _, row in self._seen.values()]
+        return RunRows(runs=tuple(sorted(rows, key=lambda row: (row.date, row.run), reverse=True)))
+
+    def _row(self, folder: Path) -> tuple[Stamps, RunRow]:
+        stamps = tuple(_stamp(folder / name) for name in (SWEEP, PLAN, journal.NAME, marks.NAME, "pictures"))
+        before = self._seen.get(folder.name)
+        return before if before and before[0] == stamps else (stamps, row(folder))
+
+
+def row(folder: Path) -> RunRow:
+    """One run folder in words and numbers; `fault` says so if it cannot be read. Nothing is hashed or decoded."""
+    seen = shelf.info(folder)
+    lines = journal.read(folder).lines
+    sessions = [line for line in lines if isinstance(line, RunStarted | RunFinished | RunPaused | RunCancelled)]
+    session, reason = said_at_the_end(sessions[-1]) if sessions else ("none", "")
+    is_waiting = not (folder / PLAN).exists() and PLAN in seen.reason  # asked for, and not begun yet: no fault
+    return RunRow(
+        run=folder.name,
+        name=seen.name,
+        date=seen.date,
+        last=lines[-1].at if lines else "",
+        checkpoints=seen.checkpoints,
+        progress=Progress(
+            cells=seen.planned, done=seen.done, failed=seen.failed, session=session, reason=one_line(reason)
+        ),
+        bytes=seen.bytes,
+        stars=seen.stars,
+        texts=seen.texts,
+        remarks=seen.remarks,
+        fault="" if is_waiting else one_line(seen.reason),
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        seen = path.stat()
+    except OSError:
+        return 0, 0
+    return seen.st_size, seen.st_mtime_ns
