@@ -21,7 +21,7 @@ from pipelines.listing import read_list, rows
 
 ROOT = Path(__file__).parent.parent
 DEMO_DIGESTS = {
-    "demo-sdxl": "01cf4f5813d2c8056c18aff5b6352f0afb1f3517a271dea3e5c1c8f265677eaa",
+    "demo-sdxl": "2cfaf05c808c2295bebbabaeda94797b459331668e7a533c8237915d18af0c4c",
     "demo-flux": "dea36547892d34f3b6f1749a1e87bac6bdbeba2f5391ffcd78a87cf6708bf79d",
 }
 
