@@ -43,7 +43,6 @@ def row(folder: Path) -> RunRow:
     lines = journal.read(folder).lines
     sessions = [line for line in lines if isinstance(line, RunStarted | RunFinished | RunPaused | RunCancelled)]
     session, reason = said_at_the_end(sessions[-1]) if sessions else ("none", "")
-    is_waiting = not (folder / PLAN).exists() and PLAN in seen.reason  # asked for, and not begun yet: no fault
     return RunRow(
         run=folder.name,
         name=seen.name,
@@ -57,7 +56,7 @@ def row(folder: Path) -> RunRow:
         stars=seen.stars,
         texts=seen.texts,
         remarks=seen.remarks,
-        fault="" if is_waiting else one_line(seen.reason),
+        fault=one_line(seen.reason),
     )
 
 
