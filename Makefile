@@ -1,4 +1,4 @@
-# Two commands: `make run` (install, then make and show the demo sweep) and `make test` (install, then the whole suite).
+# Two commands: `make run` (install, then open the page with the demo checkpoints) and `make test` (install, then the whole suite).
 # Needs Python 3.11 or later and make; everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: run test clean
 
 run: $(VENV)/.installed
-	@$(BIN)/sidelight sweep run sweeps/demo.toml
+	@$(BIN)/sidelight serve
 
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest

@@ -29,6 +29,8 @@ from pipelines.recipe import Lora, Recipe
 from pipelines.weights import LoadedParts
 
 Lanes = Sequence[Sequence[Recipe]]
+KEPT_WORDS = 64
+"""Encoded prompts that are kept beside those in use: up to 8 MB each."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Engine:
 
     `images` gives the pictures that a recipe names by hash, `lora_file` the file of a LoRA. `open_parts` gives the
     checkpoint's components, under these numerics or, where memory runs out, under smaller ones. With `previews`, every
-    step tells a rough picture (and waits for the device, which costs a little).
+    step tells a rough picture (and waits for the device, which costs a little); one that is called is asked each time.
     """
 
     def __init__(
@@ -58,12 +60,13 @@ class Engine:
         images: Callable[[Recipe], Images] = lambda _: Images(),
         lora_file: Callable[[Lora], Path] = loras.file_of,
         open_parts: Callable[[Checkpoint, Numerics], LoadedParts] = LoadedParts,
-        previews: bool = False,
+        previews: bool | Callable[[], bool] = False,
     ) -> None:
         self.checkpoint, self.numerics = checkpoint, numerics
         self.tally = Tally()
         self._family = family_of(checkpoint)
-        self._images, self._open_parts, self._previews = images, open_parts, previews
+        self._images, self._open_parts = images, open_parts
+        self._is_preview_due = previews if callable(previews) else lambda: previews
         self._lora_file = lora_file
         self._parts = open_parts(checkpoint, numerics)
         self._adapters = Adapters(self._parts, self._family, lora_file)
@@ -100,6 +103,9 @@ class Engine:
         todo = {words: recipe for recipe in recipes if (words := self._said(recipe)) not in self._words}
         if not todo:
             return
+        if len(self._words) > KEPT_WORDS:
+            wanted = {self._said(recipe) for recipe in recipes}
+            self._words = {words: made for words, made in self._words.items() if words in wanted}
         yield from self._parts.open(family.encoders)
         for done, (words, recipe) in enumerate(todo.items(), 1):
             try:
@@ -181,7 +187,7 @@ class Engine:
         if index == 0:
             course.beginning = solvers.begins_at(pipe.scheduler, timestep)
         cell.events.append(Stepped(course.recipe.key, index + 1, pipe.num_timesteps))
-        if self._previews:
+        if self._is_preview_due():
             latents = self._family.latents(now["latents"], course.recipe, self.checkpoint)
             shown = autoencoder.preview(self._parts["vae"], self._colours, latents)
             cell.events.append(Preview(course.recipe.key, index + 1, shown))

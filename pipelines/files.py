@@ -218,7 +218,7 @@ def keep_reserve(folder: Path, files: Files = DISK, *, size: int = RESERVE_BYTES
 
 
 def release_reserve(folder: Path, files: Files = DISK) -> None:
-    """Give the room up, because the disk is full and something must still be said. Raises DiskError."""
+    """Give the room up: all is said, or the disk is full and something must still be said. Raises DiskError."""
     with disk_faults(folder, needed=0, files=files):
         if files.size(folder / RESERVE) is not None:
             files.unlink(folder / RESERVE)

@@ -22,6 +22,7 @@ from pipelines.frozen import Frozen
 from pipelines.images import content_hash, open_image
 from pipelines.memory import frames
 from pipelines.recipe import FamilyName, Recipe
+from pipelines.room import Kind, Room, room
 from sweeps.axes import KINDS, Axis
 from sweeps.plan import Cells, Plan, cells, extend, from_lines
 from sweeps.sweep import Sweep, read_toml
@@ -37,6 +38,16 @@ class RunNumerics(Frozen):
 
     planned: Numerics
     now: Numerics
+
+
+@dataclass(frozen=True)
+class AskedFor:
+    """What a sweep means: its cells, the checkpoints they need, and the image files they name with their content."""
+
+    cells: Cells
+    checkpoints: Mapping[str, Checkpoint]
+    """By the identity of their weights."""
+    images: Mapping[Path, str]
 
 
 @dataclass(frozen=True)
@@ -71,11 +82,35 @@ def prepare(
     new_numerics: bool = False,
     lookup: Callable[[str], Checkpoint] = find,
     files: Files = DISK,
+    look: Callable[[Kind], Room] = room,
 ) -> Prepared:
     """Settle every cell and lay the plan; an existing run in `folder` keeps its numerics and every cell's lane.
 
-    `asked` overrides numerics by field name. Raises SweepError, CheckpointError, NumericsError.
+    `asked` overrides numerics by field name; `look` tells what memory is free. Raises SweepError, CheckpointError,
+    NumericsError.
     """
+    asked_for = ask(sweep, lookup)
+    wanted, checkpoints = asked_for.cells, asked_for.checkpoints
+    width = max(family_of(checkpoints[cell.recipe.checkpoint.identity]).rows(cell.recipe) for cell in wanted.cells)
+    numerics = None if new_numerics else _kept_numerics(folder, asked, files)
+    if numerics is None:
+        fresh = _decided(wanted, width, asked, checkpoints, look)
+        numerics = RunNumerics(planned=fresh, now=fresh)
+        plan = Plan(fresh.lanes, fresh.lane_width)
+    elif width > numerics.planned.lane_width:
+        raise NumericsError(
+            "this run was planned without guidance, one row a picture, and now asks for two; start another run with "
+            "--out, or give --new-numerics (new pictures are marked)"
+        )
+    else:
+        plan = _kept_plan(folder, numerics.planned, files)
+    for checkpoint in checkpoints.values():
+        quantisation.check(checkpoint.quantisation, torch_device(numerics.now))
+    return Prepared(folder, sweep, wanted, extend(plan, wanted), numerics, checkpoints, asked_for.images)
+
+
+def ask(sweep: Sweep, lookup: Callable[[str], Checkpoint] = find) -> AskedFor:
+    """Settle every cell of a sweep; asks nothing of this machine's devices. Raises SweepError, CheckpointError."""
     lookup = cache(lookup)
     checkpoints: dict[str, Checkpoint] = {}
     seen: dict[Path, Taken] = {}
@@ -92,42 +127,24 @@ def prepare(
         return settle(draft, checkpoint, take)
 
     wanted = cells(sweep, settled)
-    width = max(family_of(checkpoints[cell.recipe.checkpoint.identity]).rows(cell.recipe) for cell in wanted.cells)
-    numerics = None if new_numerics else _kept_numerics(folder, asked, files)
-    if numerics is None:
-        fresh = _decided(wanted, width, asked, checkpoints)
-        numerics = RunNumerics(planned=fresh, now=fresh)
-        plan = Plan(fresh.lanes, fresh.lane_width)
-    elif width > numerics.planned.lane_width:
-        raise NumericsError(
-            "this run was planned without guidance, one row a picture, and now asks for two; start another run with "
-            "--out, or give --new-numerics (new pictures are marked)"
-        )
-    else:
-        plan = _kept_plan(folder, numerics.planned, files)
-    for checkpoint in checkpoints.values():
-        quantisation.check(checkpoint.quantisation, torch_device(numerics.now))
-    images = {path: taken.image for path, taken in seen.items()}
-    return Prepared(folder, sweep, wanted, extend(plan, wanted), numerics, checkpoints, images)
+    return AskedFor(wanted, checkpoints, {path: taken.image for path, taken in seen.items()})
 
 
-def self_contained(prepared: Prepared) -> Sweep:
+def self_contained(sweep: Sweep, images: Mapping[Path, str]) -> Sweep:
     """The sweep with its images called by their copies in the run folder, so that the folder is all that is needed."""
-    copies = {str(path): f"inputs/{content}.png" for path, content in prepared.images.items()}
+    copies = {str(path): f"inputs/{content}.png" for path, content in images.items()}
 
     def copied(field: str, value: Any) -> Any:
         return copies.get(value, value) if KINDS[field] == "path" else value
 
-    base = prepared.sweep.base
+    base = sweep.base
     axes = [
         axis.but(values=tuple(tuple(map(copied, axis.fields, step)) for step in axis.values))
         if isinstance(axis, Axis)
         else axis
-        for axis in prepared.sweep.axes
+        for axis in sweep.axes
     ]
-    return prepared.sweep.but(
-        base=base.but(start=copied("start", base.start), mask=copied("mask", base.mask)), axes=tuple(axes)
-    )
+    return sweep.but(base=base.but(start=copied("start", base.start), mask=copied("mask", base.mask)), axes=tuple(axes))
 
 
 def run_folder(runs: Path, sweep: Sweep, today: str) -> Path:
@@ -146,7 +163,11 @@ def reopen(folder: Path, *, lookup: Callable[[str], Checkpoint] = find) -> Prepa
 
 
 def _decided(
-    wanted: Cells, lane_width: int, asked: Mapping[str, Any], checkpoints: Mapping[str, Checkpoint]
+    wanted: Cells,
+    lane_width: int,
+    asked: Mapping[str, Any],
+    checkpoints: Mapping[str, Checkpoint],
+    look: Callable[[Kind], Room],
 ) -> Numerics:
     recipes = [cell.recipe for cell in wanted.cells]
     families = {recipe.checkpoint.family for recipe in recipes}
@@ -159,6 +180,7 @@ def _decided(
         asked=asked,
         can_compile=not any(recipe.loras or recipe.checkpoint.quantisation for recipe in recipes),
         frames=frames(recipes, checkpoints),
+        look=look,
     )
 
 

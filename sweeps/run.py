@@ -19,7 +19,7 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.device import Numerics
 from pipelines.errors import DiskFullError, SidelightError
 from pipelines.events import Event, Failed, Made, Shrunk
-from pipelines.files import DISK, Files, put
+from pipelines.files import DISK, Files, put, release_reserve
 from pipelines.images import open_image, to_uint8
 from pipelines.metadata import Embedded
 from pipelines.recipe import Recipe
@@ -155,6 +155,7 @@ class _Session:
     def finish(self) -> Finished:
         self._book.append(RunFinished(made=self._made, failed=len(self._failed)))
         paths = self.draw()
+        release_reserve(self._prepared.folder, self._files)
         return Finished(self._made, len(self._failed), paths[0], paths[1])
 
     def draw(self) -> tuple[Path, ...]:
@@ -168,7 +169,7 @@ class _Session:
         prepared = self._prepared
         for path in prepared.images:
             self._store.add_input(open_image(path))
-        put({prepared.folder / SWEEP: to_toml(self_contained(prepared)).encode()}, self._files)
+        put({prepared.folder / SWEEP: to_toml(self_contained(prepared.sweep, prepared.images)).encode()}, self._files)
         put({prepared.folder / PLAN: "".join(f"{line}\n" for line in prepared.plan.to_lines()).encode()}, self._files)
         self._write_numerics()
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from pipelines import metadata
 from pipelines.errors import InputError, SidelightError
@@ -167,25 +168,18 @@ def chosen(run: Path, *, picked: bool = False, stars: int = 0) -> tuple[str, ...
 
 
 def export(run: Path, keys: Sequence[str], target: Path, files: Files = DISK) -> int:
-    """Write pictures with sidecars and captions into a zip, whole or not at all; gives its bytes.
+    """Write the zip of `pack` into a file, whole or not at all; gives its bytes.
 
-    Equal pictures give equal bytes. Raises InputError for no keys, a picture that is not whole, or a file that is
-    there already, DiskFullError, DiskError.
+    Raises InputError as `pack` does and for a file that is there already, DiskFullError, DiskError.
     """
-    if not keys:
-        raise InputError(f"no picture of {run} is chosen; give keys, or marks that pictures have")
     if os.path.lexists(target):
         raise InputError(f"{target} is there already; give another name, or move it away")
-    store = Store(run, files)
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}{PART}")
     with disk_faults(target.parent, needed=0, files=files):
         files.mkdir(target.parent)
         try:
             with part.open("xb") as stream:
-                with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                    for key in dict.fromkeys(keys):
-                        for name, data in _contents(store, key, files):
-                            archive.writestr(_entry(name), data)
+                pack(run, keys, stream, files)
                 stream.flush()
                 os.fsync(stream.fileno())
             files.rename(part, target)
@@ -193,6 +187,20 @@ def export(run: Path, keys: Sequence[str], target: Path, files: Files = DISK) ->
             part.unlink(missing_ok=True)
         files.fsync_folder(target.parent)
     return target.stat().st_size
+
+
+def pack(run: Path, keys: Sequence[str], stream: IO[bytes], files: Files = DISK) -> None:
+    """Write pictures with sidecars and captions as a zip into an open file; equal pictures give equal bytes.
+
+    Raises InputError for no keys or a picture that is not whole, and OSError.
+    """
+    if not keys:
+        raise InputError(f"no picture of {run} is chosen; give keys, or marks that pictures have")
+    store = Store(run, files)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for key in dict.fromkeys(keys):
+            for name, data in _contents(store, key, files):
+                archive.writestr(_entry(name), data)
 
 
 def readable_name(recipe: Recipe) -> str:

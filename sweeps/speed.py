@@ -3,18 +3,23 @@
 import contextlib
 import json
 import os
+import re
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from pipelines.events import Stepped
-from sweeps.plan import Estimate, Plan, estimate
+from pipelines.recipe import Recipe
+from sweeps.plan import Cells, Estimate, Phase, Plan, estimate, plan_of
 from sweeps.prepare import Prepared
 from sweeps.run import BYTES_A_PIXEL, Finished, Happening, Kept
 
 KEPT = "speeds.json"
+PLUS = " + "
+SIZE = re.compile(r"\b(\d+)x(\d+)\b")
 
 
 class Stopwatch:
@@ -36,10 +41,27 @@ class Stopwatch:
 
 def cost(prepared: Prepared, plan: Plan, folder: Path | None = None) -> Estimate:
     """What `plan` will take by this machine's earlier runs; seconds is None before the first one like it."""
-    recipes = list(prepared.recipes.values())
-    pixels = sum(recipe.width * recipe.height for recipe in recipes) / len(recipes)
     known = _read(folder).get(_kind(prepared))
-    return estimate(plan, seconds_per_row_evaluation=known, bytes_per_picture=int(pixels * BYTES_A_PIXEL))
+    bytes_per_picture = _bytes_per_picture(prepared.recipes.values())
+    return estimate(plan, seconds_per_row_evaluation=known, bytes_per_picture=bytes_per_picture)
+
+
+def roughly(wanted: Cells, folder: Path | None = None) -> Estimate:
+    """What these cells will take, whatever numerics make them: nothing is asked of this machine but its earlier runs.
+
+    By runs of the very same kind, else phase by phase by runs of the same checkpoint, in proportion to the pixels; of
+    several the median. Seconds is None where there is nothing to go by.
+    """
+    plan = plan_of(wanted, lanes=1, lane_width=1)
+    learned = [(kind.rpartition(PLUS)[0], speed) for kind, speed in _read(folder).items()]
+    like = [speed for shapes, speed in learned if shapes == _shapes(plan)]
+    parts = [_phase_seconds(phase, plan, learned) for phase in plan.phases]
+    whole = [seconds for seconds in parts if seconds is not None]
+    seconds = sum(whole) if len(whole) == len(parts) else None
+    if like:
+        seconds = statistics.median(like) * plan.slots
+    recipes = [cell.recipe for cell in wanted.cells]
+    return Estimate(seconds, len(recipes) * _bytes_per_picture(recipes))
 
 
 @contextlib.contextmanager
@@ -56,10 +78,37 @@ def remember(prepared: Prepared, folder: Path | None = None) -> Iterator[Stopwat
             beside.replace(path)
 
 
+def _bytes_per_picture(recipes: Collection[Recipe]) -> int:
+    pixels = sum(recipe.width * recipe.height for recipe in recipes) / len(recipes)
+    return int(pixels * BYTES_A_PIXEL)
+
+
 def _kind(prepared: Prepared) -> str:
     """Runs of one kind take alike: checkpoints, size and numerics."""
-    shapes = sorted({f"{phase.checkpoint} {phase.shape}" for phase in prepared.plan.only(prepared.keys).phases})
-    return " + ".join([*shapes, prepared.numerics.now.digest])
+    return _shapes(prepared.plan.only(prepared.keys)) + PLUS + prepared.numerics.now.digest
+
+
+def _shapes(plan: Plan) -> str:
+    return PLUS.join(sorted({f"{phase.checkpoint} {phase.shape}" for phase in plan.phases}))
+
+
+def _phase_seconds(phase: Phase, plan: Plan, learned: Sequence[tuple[str, float]]) -> float | None:
+    """By runs of this checkpoint alone, those of the nearest size."""
+    pixels = _pixels(phase.shape)
+    per_pixel: dict[int, list[float]] = {}  # by how far the size is away
+    for shapes, speed in learned:
+        if PLUS not in shapes and shapes.startswith(f"{phase.checkpoint} ") and (size := _pixels(shapes)):
+            per_pixel.setdefault(abs(size - pixels), []).append(speed / size)
+    if not per_pixel:
+        return None
+    keys = {key for lane in phase.lanes for key in lane}
+    return statistics.median(per_pixel[min(per_pixel)]) * pixels * plan.only(keys).slots
+
+
+def _pixels(shape: str) -> int:
+    """Of `1024x768 512 tokens`, whatever stands before; 0 where no size does."""
+    found = SIZE.search(shape)
+    return int(found[1]) * int(found[2]) if found else 0
 
 
 def _path(folder: Path | None) -> Path:

@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _send(self, path: str, body: bytes) -> None:
+        self.server.hub.sent[path] += len(body)  # first: once it came, the next request's thread counts too
         self.wfile.write(body)
         self.wfile.flush()
-        self.server.hub.sent[path] += len(body)
         self.server.hub.started[path].set()

@@ -135,6 +135,65 @@ def test_what_cannot_be_wished_is_refused_in_a_sentence(queue: Queue, state: Sta
         queue.job(99)
 
 
+def test_a_job_is_moved_before_another_one_of_its_priority_or_behind_all(queue: Queue) -> None:
+    one, two, three, four = (added(queue, name) for name in ("one", "two", "three", "four"))
+    click = added(queue, "click", priority=INTERACTIVE)
+    queue.wish(two.id, "pause")
+    assert queue.move(four.id, one.id).id == four.id
+    assert names(queue, "waiting") == ["click", "four", "one", "three"]
+    queue.move(three.id, two.id)
+    queue.resume(two.id)
+    assert names(queue, "waiting") == ["click", "four", "one", "three", "two"]
+    queue.move(four.id)
+    queue.move(click.id)
+    assert names(queue, "waiting") == ["click", "one", "three", "two", "four"]
+    for _ in range(200):  # places never grow dense
+        queue.move(four.id, three.id), queue.move(three.id, four.id)
+    assert names(queue, "waiting") == ["click", "one", "three", "four", "two"]
+
+
+def test_a_job_that_was_overtaken_keeps_its_place_among_those_that_are_moved(queue: Queue) -> None:
+    added(queue, "sweep")
+    running = queue.claim()
+    assert running
+    first, second = added(queue, "first"), added(queue, "second")
+    queue.move(second.id, first.id)
+    queue.end(running, "waiting")
+    assert names(queue) == ["sweep", "second", "first"]
+
+
+def test_what_cannot_be_moved_there_is_refused_in_a_sentence(queue: Queue) -> None:
+    done, running = in_state(queue, "done"), in_state(queue, "running")
+    job, click = added(queue), added(queue, "click", priority=INTERACTIVE)
+    for number, before, told in (
+        (running.id, job.id, "running; only one that waits"),
+        (job.id, done.id, "done; only before one that waits"),
+        (job.id, running.id, "running; only before one that waits"),
+        (job.id, click.id, "differ in priority"),
+        (job.id, job.id, "before itself"),
+        (job.id, 99, "there is no job 99"),
+        (99, None, "there is no job 99"),
+    ):
+        with pytest.raises(InputError, match=told):
+            queue.move(number, before)
+
+
+def test_the_job_of_a_folder_is_the_open_one_else_the_last(queue: Queue) -> None:
+    assert queue.of(queue.path.parent / "runs" / "a") is None
+    assert not queue.has_waiting()
+    jobs = [added(queue, "a")]
+    assert queue.has_waiting()
+    queue.wish(jobs[0].id, "cancel")
+    jobs.append(added(queue, "a"))
+    queue.wish(jobs[1].id, "cancel")
+    for expected in (jobs[1], jobs[0]):
+        found = queue.of(jobs[0].folder)
+        assert found
+        assert found.id == expected.id
+        if expected is jobs[1]:
+            queue.retry(jobs[0].id)
+
+
 def test_an_ended_job_is_tried_again_behind_the_others(queue: Queue) -> None:
     job = in_state(queue, "failed")
     assert job.ended
@@ -317,7 +376,7 @@ def test_a_share_gets_no_shared_memory_and_says_so(tmp_path: Path, monkeypatch: 
 @pytest.fixture
 def commands() -> typer.Typer:
     app = typer.Typer()
-    for command in ("ls", "pause", "resume", "cancel", "top", "retry", "log"):
+    for command in ("ls", "pause", "resume", "cancel", "top", "move", "retry", "log"):
         app.command(command)(getattr(queue_commands, command))
     return app
 
@@ -362,6 +421,10 @@ def test_commands_steer_jobs(own: Queue, commands: typer.Typer) -> None:
     assert "paused" in invoked(commands, "pause", str(first.id)).output
     invoked(commands, "top", str(second.id))
     invoked(commands, "resume", str(first.id))
+    assert names(own) == ["second", "first"]
+    assert "first" in invoked(commands, "move", str(first.id), "--before", str(second.id)).output
+    assert names(own) == ["first", "second"]
+    invoked(commands, "move", str(first.id))
     assert names(own) == ["second", "first"]
     told = json.loads(invoked(commands, "cancel", str(first.id), str(second.id), "--json").output)
     assert [job["state"] for job in told["jobs"]] == ["cancelled", "cancelled"]

@@ -34,8 +34,9 @@ from workbench import queue_commands, sweep_commands, watch
 from workbench.awake import Awake
 from workbench.jobs import INTERACTIVE, Asked, Job, Wish, lay_down
 from workbench.queue import DIED, DIED_TWICE, Queue
+from workbench.slept import seconds_slept
 from workbench.watch import Post, ensure_worker, living, stop_worker
-from workbench.worker import Means, Worker
+from workbench.worker import RENEWED, SLEPT_WORDS, Means, Worker
 from workbench.worker_log import LOG_FILES, NAME, open_log
 
 ROOT = Path(__file__).parent.parent
@@ -247,6 +248,66 @@ def test_idle_worker_ends_by_itself_and_a_told_one_lets_its_job_wait(queue: Queu
     assert "the worker was stopped" in queue.job(job.id).error
     work(queue)
     assert contents(job.folder) == calm(tmp_path / "calm")
+
+
+@pytest.mark.parametrize(
+    ("system", "clocks"),
+    [
+        ("linux", {"CLOCK_BOOTTIME": 1000.0, "CLOCK_MONOTONIC": 400.0}),
+        ("darwin", {"CLOCK_MONOTONIC": 1000.0, "CLOCK_UPTIME_RAW": 400.0}),
+    ],
+)
+def test_sleep_is_what_one_clock_counts_and_the_other_does_not(system: str, clocks: dict[str, float]) -> None:
+    assert seconds_slept(clocks.__getitem__, system=system) == 600
+    assert abs(seconds_slept() - seconds_slept()) < 1  # this machine's own: it does not sleep just now
+
+
+def test_after_a_suspend_the_worker_lets_go_of_its_job_and_asks_for_a_fresh_one(queue: Queue, tmp_path: Path) -> None:
+    job = added(queue)
+    slept = [3000.0]  # of an earlier night: nothing to it
+
+    def suspend() -> None:
+        slept[0] += 4000
+
+    small = Means(
+        reopened, lambda _, kept, __: Steered(kept, 4, suspend, frozenset()), lambda _: contextlib.nullcontext()
+    )
+    log = open_log(queue.path.parent)
+    worker = Worker(queue, log, means=small, tell_seconds=0.0, slept=lambda: slept[0])
+    assert worker.serve(once=True, idle_seconds=0) == RENEWED
+    waiting = queue.job(job.id)
+    assert (waiting.state, waiting.deaths) == ("waiting", 0)
+    assert 4 <= waiting.done < 9
+    told = told_by(queue.path.parent)
+    assert SLEPT_WORDS in told
+    assert "the worker ends, as the machine slept" in told
+    assert worker.serve(once=False, idle_seconds=600) == RENEWED  # also where nothing waits, at once
+    work(queue)
+    assert contents(job.folder) == calm(tmp_path / "calm")
+
+
+def test_a_short_nap_changes_nothing(queue: Queue) -> None:
+    job, times = added(queue), iter(range(0, 10**6))
+    small = Means(reopened, lambda _, kept, __: SmallEngine(kept), lambda _: contextlib.nullcontext())
+    log = open_log(queue.path.parent)
+    worker = Worker(queue, log, means=small, tell_seconds=0.0, slept=lambda: 30.0 if next(times) else 0.0)
+    assert worker.serve(once=True, idle_seconds=0) == 0
+    assert queue.job(job.id).state == "done"
+
+
+def test_the_watch_starts_a_fresh_worker_after_a_suspend_and_says_no_word_of_death(queue: Queue) -> None:
+    job = added(queue)
+    post = Post.taken(queue)
+    assert post is not None
+    code = (
+        "import sys; from pathlib import Path; from workbench.queue import Queue\n"
+        "queue, seen = Queue(Path(sys.argv[1])), Path(sys.argv[1]).with_name('seen')\n"
+        "if seen.exists(): queue.end(queue.claim(), 'done'); sys.exit(0)\n"
+        f"seen.touch(); sys.exit({RENEWED})"
+    )
+    assert watch.watch(post, [sys.executable, "-c", code, str(queue.path)], open_log(queue.path.parent)) == 0
+    assert (queue.job(job.id).state, queue.job(job.id).deaths) == ("done", 0)
+    assert told_by(queue.path.parent) == ""
 
 
 def watched(queue: Queue, seconds: float = 0.02) -> int:
@@ -466,5 +527,5 @@ def test_sweep_run_queue_writes_the_run_and_a_real_worker_killed_in_it_makes_equ
 
 def test_lay_down_writes_what_another_process_needs(tmp_path: Path) -> None:
     ready = prepared(tmp_path / "run")
-    lay_down(self_contained(ready), ready.folder, ready.images)
+    lay_down(self_contained(ready.sweep, ready.images), ready.folder, ready.images)
     assert 'checkpoint = "small"' in (tmp_path / "run/sweep.toml").read_text()

@@ -24,6 +24,7 @@ from workbench import (
     shelf_commands,
     sweep_commands,
 )
+from workbench.web import serve_command
 
 app = typer.Typer(
     name="sidelight",
@@ -76,6 +77,7 @@ queue_app.command("pause")(queue_commands.pause)
 queue_app.command("resume")(queue_commands.resume)
 queue_app.command("cancel")(queue_commands.cancel)
 queue_app.command("top")(queue_commands.top)
+queue_app.command("move")(queue_commands.move)
 queue_app.command("retry")(queue_commands.retry)
 queue_app.command("log")(queue_commands.log)
 app.command("worker")(queue_commands.worker)
@@ -87,6 +89,7 @@ runs_app.command("empty-trash")(shelf_commands.runs_empty_trash)
 runs_app.command("export")(shelf_commands.runs_export)
 app.command("mark")(shelf_commands.mark)
 app.command("marks")(shelf_commands.marks)
+app.command("serve")(serve_command.serve)
 app.command("check")(run_commands.check)
 app.command("schedulers")(run_commands.schedulers)
 app.command("bench")(bench_command.bench)
@@ -109,6 +112,8 @@ def _root(
 
 def main() -> None:
     """Entry point: errors a person can fix become one line on stderr and their exit code."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        os.environ["SIDELIGHT_OFFLINE"] = "1"  # a person's own wish, which the next line would hide
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `models pull` fetches, and only what it was asked for
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")

@@ -1,5 +1,7 @@
 """Opens the real engine for a run; the one module of the workbench that loads torch. Knows nothing about commands."""
 
+from collections.abc import Callable
+
 from platformdirs import user_state_path
 
 from pipelines.checkpoint import Checkpoint
@@ -12,14 +14,22 @@ from sweeps.lock import Lock
 
 
 def open_engine(checkpoint: Checkpoint, numerics: Numerics, store: Store) -> Engine:
-    """An engine whose start images and masks come from the run's inputs."""
+    """An engine for one run, whose start images and masks come from the run's inputs."""
+    return shared_engine(checkpoint, numerics, lambda: store, previews=False)
+
+
+def shared_engine(
+    checkpoint: Checkpoint, numerics: Numerics, turn: Callable[[], Store], *, previews: bool | Callable[[], bool]
+) -> Engine:
+    """An engine for several runs; `turn` gives the store of the one that it works for now."""
 
     def images(recipe: Recipe) -> Images:
+        store = turn()
         start = store.input(recipe.start.image).convert("RGB") if recipe.start else None
         mask = store.input(recipe.mask.image).convert("L") if recipe.mask else None
         return Images(start, mask)
 
-    return Engine(checkpoint, numerics, images=images)
+    return Engine(checkpoint, numerics, images=images, previews=previews)
 
 
 def device_lock(numerics: Numerics) -> Lock:

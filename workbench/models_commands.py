@@ -1,8 +1,7 @@
 """`sidelight models`: what there is, fetching, checking, adding one's own. Knows nothing about what opens models."""
 
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
 import typer
@@ -10,11 +9,12 @@ import typer
 from pipelines import listing, own_list
 from pipelines.downloads import lockfile, pulled
 from pipelines.downloads.lockfile import Entry, Lock
-from pipelines.errors import Cancelled, CheckpointError, InputError
+from pipelines.errors import Cancelled
 from pipelines.listing import Row, Source
 from pipelines.own_list import Candidate
 from pipelines.recipe import FamilyName
 from workbench.asking import confirmed, size_text
+from workbench.model_rows import allowed, candidates, deletion, entries_of, is_gated, named
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -26,12 +26,13 @@ def list_models(
     as_json: AsJson = False,
 ) -> None:
     """Print every model: name, family, kind, whether it is here, licence, where."""
-    _allowed("family", family, get_args(FamilyName))
-    _allowed("kind", kind, get_args(listing.Kind))
+    allowed("family", family, get_args(FamilyName))
+    allowed("kind", kind, get_args(listing.Kind))
     lock = lockfile.read(listing.models_folder())
-    rows = [row for row in listing.rows().values() if family in (None, row.family) and kind in (None, row.kind)]
+    listed = listing.rows()
+    rows = [row for row in listed.values() if family in (None, row.family) and kind in (None, row.kind)]
     rows.sort(key=lambda row: (row.listed_in == listing.SHIPPED, row.place() is None))  # one's own, then what is here
-    told = [_told(row, lock) for row in rows]
+    told = [_told(row, lock, listed) for row in rows]
     if as_json:
         typer.echo(json.dumps(told))
         return
@@ -69,7 +70,7 @@ def verify(
 ) -> None:
     """Read every pulled file again and compare its hash; exit code 1 if one is damaged or missing."""
     models = listing.models_folder()
-    entries = _entries_of(names, lockfile.read(models)) if names else list(lockfile.read(models).entries)
+    entries = entries_of(names, lockfile.read(models)) if names else list(lockfile.read(models).entries)
     faults: list[pulled.Fault] = []
     count = 0
     for entry in entries:
@@ -103,20 +104,14 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add models to your own list; pickles and what is of no known kind are told with the reason."""
-    _allowed("kind", kind, get_args(listing.Kind))
+    allowed("kind", kind, get_args(listing.Kind))
     found: list[Candidate] = []
     refused: dict[str, str] = {}
     for one in what:
-        candidates, faults = _candidates(one, family=family, kind=kind)
-        found += candidates
+        found_here, faults = candidates(one, family=family, kind=kind)
+        found += found_here
         refused |= faults
-    if name and len(found) != 1:
-        raise InputError(f"--name is for one thing, and {len(found)} were found; leave it out or give one file")
-    if name and name in listing.rows():
-        raise InputError(f"name {name} is taken; give another --name, or remove that row first")
-    if name:
-        found = [Candidate(name, found[0].family, found[0].kind, found[0].source, found[0].options)]
-    new, known = own_list.add(found)
+    new, known = own_list.add(named(found, name) if name else found)
     if as_json:
         told = {"added": _texts(new), "listed_before": _texts(known), "refused": refused}
         typer.echo(json.dumps(told | {"list": str(listing.own_list())}))
@@ -145,52 +140,17 @@ def remove(
 
 def _delete_pulled(row: Row, *, is_agreed: bool) -> int:
     models = listing.models_folder()
-    lock = lockfile.read(models)
-    entries = [entry for entry in lock.entries if entry.source == str(row.source) and entry.variant == row.variant]
-    gone = pulled.only_of(entries, lock, models)
-    if not entries:
+    gone = deletion(row, lockfile.read(models))
+    if not gone.entries:
         typer.echo(f"nothing was pulled for {row.name}; files of {row.source} stay", err=True)
         return 0
-    users = [
-        other.name
-        for other in listing.rows().values()
-        if other.name != row.name and any(need.entry(lock) in entries for need in pulled.needs(other))
-    ]
-    also = f"; {', '.join(users)} need them too" if users else ""
-    typer.echo(f"{len(gone)} files, {size_text(sum(gone.values()))} in {entries[0].folder(models)}{also}", err=True)
+    also = f"; {', '.join(gone.users)} need them too" if gone.users else ""
+    place = gone.entries[0].folder(models)
+    typer.echo(f"{len(gone.files)} files, {size_text(gone.bytes)} in {place}{also}", err=True)
     if not is_agreed and not confirmed("delete?", default=False):
         raise Cancelled("nothing was deleted")
-    pulled.delete(entries, models)
-    return sum(gone.values())
-
-
-def _candidates(one: str, *, family: str | None, kind: str) -> tuple[list[Candidate], dict[str, str]]:
-    """What an argument of `add` stands for, and what of it is refused."""
-    if one.startswith("hf:"):
-        return [_from_hub(one, family=family, kind=kind)], {}
-    path = Path(one).expanduser()
-    if path.is_dir():
-        found, refused = own_list.look_through(path)
-        if not found and not refused:
-            raise InputError(f"{one} holds no diffusers folder and no .safetensors or .gguf file")
-        return found, refused
-    if path.is_file():
-        try:
-            candidate = own_list.look_at(path)
-        except CheckpointError as error:
-            return [], {one: str(error)}
-        return ([candidate], {}) if candidate else ([], {one: f"{one} is no .safetensors or .gguf file"})
-    row = listing.row_of(one)
-    return [Candidate(row.name.replace("+", "-").replace("=", "-"), row.family, row.kind, row.source, row.options)], {}
-
-
-def _from_hub(text: str, *, family: str | None, kind: Any) -> Candidate:
-    if family is None:
-        raise InputError(f"{text} needs its family; add --family {' or --family '.join(get_args(FamilyName))}")
-    _allowed("family", family, get_args(FamilyName))
-    source = listing.parse_source(text, beside=Path.cwd())
-    name = own_list.readable(Path(source.path or source.place.rpartition("/")[2]))
-    return Candidate(name, family, kind, source, {})  # type: ignore[arg-type]  # checked above
+    pulled.delete(gone.entries, models)
+    return gone.bytes
 
 
 def _say_added(new: Mapping[str, Source], known: Mapping[str, Source], refused: Mapping[str, str]) -> None:
@@ -203,18 +163,8 @@ def _say_added(new: Mapping[str, Source], known: Mapping[str, Source], refused: 
     typer.echo(f"{len(new)} added to {listing.own_list()}, {len(known)} listed before, {len(refused)} not added")
 
 
-def _entries_of(names: Iterable[str], lock: Lock) -> list[Entry]:
-    found: dict[object, Entry] = {}
-    for row in map(listing.row_of, names):
-        mine = [entry for need in pulled.needs(row) if (entry := need.entry(lock))]
-        if not mine:
-            raise InputError(f"{row.name} was not pulled, so there is nothing to verify; `sidelight models pull` does")
-        found |= {entry.key: entry for entry in mine}
-    return list(found.values())
-
-
-def _told(row: Row, lock: Lock) -> dict[str, Any]:
-    state, size = pulled.state(row, lock)
+def _told(row: Row, lock: Lock, listed: Mapping[str, Row]) -> dict[str, Any]:
+    state, size = pulled.state(row, lock, listed)
     place = row.place()
     return {
         "name": row.name,
@@ -222,7 +172,7 @@ def _told(row: Row, lock: Lock) -> dict[str, Any]:
         "kind": row.kind,
         "state": state,
         "bytes": size,
-        "gated": row.is_gated or any(need.row.is_gated for need in pulled.needs(row)),
+        "gated": is_gated(row, listed),
         "licence": row.licence,
         "source": str(row.source),
         "where": str(place) if place else None,
@@ -245,8 +195,3 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 def _texts(sources: Mapping[str, Source]) -> dict[str, str]:
     return {name: str(source) for name, source in sources.items()}
-
-
-def _allowed(what: str, given: str | None, allowed: tuple[str, ...]) -> None:
-    if given is not None and given not in allowed:
-        raise InputError(f"{what} {given} is not known; allowed: {', '.join(allowed)}")

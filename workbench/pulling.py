@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from pipelines import listing
-from pipelines.downloads import pulled
 from pipelines.downloads.fetch import Event, Fetched, Fetcher, Fetching, Pull, SetAside, Waiting
 from pipelines.downloads.hub import Hub, login_token
 from pipelines.downloads.lockfile import Entry
-from pipelines.downloads.pulled import Need
 from pipelines.errors import Cancelled
 from pipelines.listing import Row
 from workbench.asking import confirmed, size_text
+from workbench.model_rows import all_needs
 
 QUIET_SECONDS = 30  # between lines where there is no terminal to draw on
 
@@ -30,9 +29,9 @@ def pull_rows(rows: Iterable[Row], *, is_agreed: bool) -> list[Entry]:
     console = Console(file=sys.stderr, highlight=False)
     models = listing.models_folder()
     with Hub(token=login_token()) as hub:
-        fetcher = Fetcher(hub, models, cache=_other_programs())
+        fetcher = Fetcher(hub, models, cache=other_programs())
         try:
-            pulls = [fetcher.look_up(need) for need in _needs(rows)]
+            pulls = [fetcher.look_up(need) for need in all_needs(rows)]
             _say(pulls, models, console)
             fetcher.refuse_without_room(pulls)
             _ask(pulls, is_agreed=is_agreed)
@@ -95,16 +94,6 @@ class PullProgress:
         self._console.print(text, markup=False, soft_wrap=True)
 
 
-def _needs(rows: Iterable[Row]) -> list[Need]:
-    """Every need once; what one row needs whole serves another that needs less of it."""
-    found: dict[tuple[str, str, tuple[str, ...]], Need] = {}
-    for need in (need for row in rows for need in pulled.needs(row)):
-        found.setdefault((str(need.row.source), need.row.variant, need.without), need)
-    return [
-        need for (source, variant, _), need in found.items() if not need.without or (source, variant, ()) not in found
-    ]
-
-
 def _say(pulls: list[Pull], models: Path, console: Console) -> None:
     for pull in pulls:
         entry, came = pull.entry, f", {size_text(pull.received)} of them came before" if pull.received else ""
@@ -134,7 +123,7 @@ def _fetched(fetcher: Fetcher, pull: Pull, progress: PullProgress) -> Entry:
     return entry
 
 
-def _other_programs() -> Path:
+def other_programs() -> Path:
     """huggingface_hub's cache folder, by its own rule."""
     from huggingface_hub.constants import HF_HUB_CACHE
 

@@ -7,6 +7,7 @@ wishes and read. What a wish does to a job that runs, its worker does at the nex
 import json
 import os
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -66,17 +67,33 @@ class Queue:
         with self._file.reading() as database:
             _refuse_twice(database, folder.resolve())
 
-    def jobs(self, *states: State) -> tuple[Job, ...]:
-        """Jobs in these states (all if none is named): running, then waiting in order, paused, ended from the last."""
+    def jobs(self, *states: State, ended: int = -1) -> tuple[Job, ...]:
+        """Jobs in these states (all if none is named): running, then waiting in order, paused, ended from the last.
+
+        `ended` is how many of the last ended ones are given; all, if it is negative.
+        """
         wanted = states or get_args(State)
         with self._file.reading() as database:
             rows = database.execute(
                 f"SELECT * FROM jobs WHERE state IN ({', '.join('?' * len(wanted))}) "
+                f"AND (state IN {OPEN} OR id IN (SELECT id FROM jobs WHERE state IN {ENDED} ORDER BY id DESC LIMIT ?)) "
                 "ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'waiting' THEN 1 WHEN 'paused' THEN 2 ELSE 3 END, "
                 f"CASE WHEN state IN {ENDED} THEN -id ELSE -priority END, place",
-                wanted,
+                (*wanted, ended),
             ).fetchall()
         return tuple(map(_job, rows))
+
+    def of(self, folder: Path) -> Job | None:
+        """The open job of the run in that folder, else its last one; None if it was never queued."""
+        query = f"SELECT * FROM jobs WHERE folder = ? ORDER BY state IN {OPEN} DESC, id DESC LIMIT 1"
+        with self._file.reading() as database:
+            row = database.execute(query, (str(folder.resolve()),)).fetchone()
+        return _job(row) if row else None
+
+    def has_waiting(self) -> bool:
+        """Whether a job waits to be claimed; takes no lock."""
+        with self._file.reading() as database:
+            return database.execute("SELECT 1 FROM jobs WHERE state = 'waiting' LIMIT 1").fetchone() is not None
 
     def job(self, number: int) -> Job:
         """The job of that number; raises InputError."""
@@ -171,10 +188,24 @@ class Queue:
     def top(self, number: int) -> Job:
         """Put a waiting or paused job before all others of its priority."""
         with self._file.writing() as database:
-            job = _known(database, number)
-            if job.state not in ("waiting", "paused"):
-                raise InputError(f"job {number} is {job.state}; only one that waits or is paused can be moved")
+            _refuse_move(_known(database, number))
             return _changed(database, number, "place = (SELECT min(place) - 1 FROM jobs)")
+
+    def move(self, number: int, before: int | None = None) -> Job:
+        """Put a waiting or paused job before another one of its priority, or behind all of them."""
+        with self._file.writing() as database:
+            job = _known(database, number)
+            _refuse_move(job)
+            others = _in_line(database, job)
+            at = len(others)
+            if before is not None:
+                if (other := _known(database, before)).id not in others:
+                    raise InputError(_why_not_before(job, other))
+                at = others.index(before)
+            order = [*others[:at], number, *others[at:]]
+            places = [row["place"] for row in database.execute(_places(order), order)]
+            database.executemany("UPDATE jobs SET place = ? WHERE id = ?", zip(places, order, strict=True))
+            return _known(database, number)
 
     def bury(self, worker: int | None = None) -> tuple[Job, ...]:
         """Take back the jobs of a worker that is dead, or of all: they wait once more, and fail the second time.
@@ -202,6 +233,30 @@ def _refuse_twice(database: sqlite3.Connection, folder: Path) -> None:
             f"{folder} is in the queue already, as job {known['id']} ({known['state']}), and a run is queued once; "
             "wait for it, or cancel it"
         )
+
+
+def _refuse_move(job: Job) -> None:
+    if job.state not in ("waiting", "paused"):
+        raise InputError(f"job {job.id} is {job.state}; only one that waits or is paused can be moved")
+
+
+def _in_line(database: sqlite3.Connection, job: Job) -> list[int]:
+    """The other jobs that wait or are paused at this one's priority, in their order."""
+    query = "SELECT id FROM jobs WHERE state IN ('waiting', 'paused') AND priority = ? AND id != ? ORDER BY place"
+    return [row["id"] for row in database.execute(query, (job.priority, job.id))]
+
+
+def _why_not_before(job: Job, other: Job) -> str:
+    if job.id == other.id:
+        return f"job {job.id} cannot stand before itself; name another one"
+    if other.state not in ("waiting", "paused"):
+        return f"job {other.id} is {other.state}; only before one that waits or is paused can another be put"
+    return f"jobs {job.id} and {other.id} differ in priority; an interactive one goes ahead of a sweep by itself"
+
+
+def _places(numbers: Sequence[int]) -> str:
+    """The query for the places that these jobs have: the same ones are dealt out anew, so they never grow dense."""
+    return f"SELECT place FROM jobs WHERE id IN ({', '.join('?' * len(numbers))}) ORDER BY place"
 
 
 def _known(database: sqlite3.Connection, number: int) -> Job:

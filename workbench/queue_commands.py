@@ -68,6 +68,15 @@ def top(numbers: Numbers, as_json: AsJson = False) -> None:
     _tell([queue.job(number) for number in numbers], as_json)
 
 
+def move(
+    number: Annotated[int, typer.Argument(metavar="JOB", help="A job that waits or is paused.")],
+    before: Annotated[int | None, typer.Option(metavar="JOB", help="Put it before this one; else behind all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a job before another one of its priority, or behind all of them."""
+    _tell([opened().move(number, before)], as_json)
+
+
 def retry(numbers: Numbers, as_json: AsJson = False) -> None:
     """Queue ended jobs again: whole pictures stay, failed and missing cells are made."""
     queue = opened()

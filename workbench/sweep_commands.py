@@ -203,7 +203,7 @@ def _queue(prepared: Prepared, said: dict[str, Any]) -> None:
         keep_failed=said["keep_failed"],
     )
     queue.refuse_twice(asked.folder)
-    lay_down(preparing.self_contained(prepared), asked.folder, prepared.images)
+    lay_down(preparing.self_contained(prepared.sweep, prepared.images), asked.folder, prepared.images)
     job = queue.add(asked)
     ensure_worker(queue)
     if said["as_json"]:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from pipelines.downloads.lockfile import held
 from pipelines.errors import BusyError
 from workbench.jobs import Job
 from workbench.queue import Queue
-from workbench.worker import STOPPED
+from workbench.worker import RENEWED, STOPPED
 from workbench.worker_log import RAW, open_log
 
 IDLE_MINUTES = 5.0
@@ -116,7 +116,12 @@ def stop_worker(queue: Queue) -> Living | None:
     who = living(queue)
     if who is None or not who.pid:
         return None
-    os.kill(who.pid, signal.SIGTERM)
+    try:
+        os.kill(who.pid, signal.SIGTERM)
+    except ProcessLookupError:  # the watch was killed, the worker under it was not
+        for worker in (job.worker for job in queue.jobs("running") if job.worker):
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM)
     return who
 
 
@@ -134,7 +139,7 @@ def work_here(queue: Queue, *, once: bool, idle_minutes: float, log: logging.Log
 
 
 def watch(post: Post, command: Sequence[str], log: logging.Logger) -> int:
-    """Run workers one after another until nothing waits or one is told to stop; gives the exit code.."""
+    """Run workers one after another until nothing waits or one is told to stop; gives the exit code."""
     os.set_inheritable(post.number, False)
     post.sign()
     _report(post.queue.bury(), log)
@@ -142,6 +147,7 @@ def watch(post: Post, command: Sequence[str], log: logging.Logger) -> int:
         while True:
             process = subprocess.Popen(command, pass_fds=(post.number,), env=_quiet(os.environ))
             code = passing.wait(process)
+            code = 0 if code == RENEWED else code  # it has said why, and let go of its job
             buried = post.queue.bury(process.pid)
             if code not in (0, STOPPED) and not passing.asked:
                 log.error("the worker %s", f"was killed by signal {-code}" if code < 0 else f"ended with code {code}")

@@ -14,26 +14,35 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipelines.device import Numerics
 from pipelines.errors import BusyError, DiskError, SidelightError
 from pipelines.events import Failed, Loading
-from pipelines.store import Store
+from pipelines.room import Kind, Room, room
 from sweeps.prepare import SWEEP, Prepared, prepare
 from sweeps.run import Finished, Happening, Kept, OpenEngine, Started, run
-from sweeps.speed import Stopwatch, cost, remember
+from sweeps.speed import remember
 from sweeps.sweep import read_toml
 from workbench.awake import Awake
+from workbench.glimpse import Glimpse, NowAndThen
 from workbench.interrupt import Interrupt
 from workbench.jobs import Job, State, Wish
 from workbench.queue import Queue
+from workbench.slept import seconds_slept
+from workbench.standing import Standing
+from workbench.warm import Warm
 from workbench.worker_log import open_log
 
 TELL_SECONDS = 0.5
+LOOK_SECONDS = 0.1  # between two looks at an empty queue: 0.3 ms each
 BUSY_SECONDS = 5.0  # before a device that another process holds is asked for again
-STOPPED = 130
+SLEPT_SECONDS = 60.0  # a GPU that was without power may have lost what it held; a driver may not say so
+STOPPED, RENEWED = 130, 75
+"""Exit codes: it was told to end; a fresh one is to go on."""
 STOPPED_WORDS = "the worker was stopped; the job goes on with the next one"
+SLEPT_WORDS = "the machine slept; the job goes on with a fresh worker"
 OVERTAKEN = "a job of higher priority goes ahead"
 
 
@@ -50,34 +59,49 @@ class Means:
 class Worker:
     """Takes and makes jobs. It looks at the queue at most every `tell_seconds`."""
 
-    def __init__(self, queue: Queue, log: logging.Logger, *, means: Means, tell_seconds: float = TELL_SECONDS) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        log: logging.Logger,
+        *,
+        means: Means,
+        tell_seconds: float = TELL_SECONDS,
+        slept: Callable[[], float] = seconds_slept,
+    ) -> None:
         self._queue, self._log, self._means, self._tell_seconds = queue, log, means, tell_seconds
+        self._slept, self._slept_before = slept, slept()
         self._awake = Awake(log)
 
-    def serve(self, *, once: bool, idle_seconds: float) -> bool:
-        """Make jobs until nothing has waited for so long (with `once`: until nothing waits); False if told to stop."""
+    def serve(self, *, once: bool, idle_seconds: float) -> int:
+        """Make jobs until nothing has waited for so long (with `once`: until nothing waits); gives the exit code."""
         with Interrupt() as interrupt:
             since = time.monotonic()
             while not interrupt.asked:
-                job = self._queue.claim()
+                if self._has_slept():
+                    self._log.info("the worker ends, as the machine slept; a fresh one takes what waits")
+                    return RENEWED
+                job = self._queue.claim() if self._queue.has_waiting() else None
                 if job is not None:
                     rest = 0.0 if self._take(job, interrupt) else BUSY_SECONDS
                     since = time.monotonic() + rest
                 elif once or time.monotonic() - since > idle_seconds:
-                    return True
+                    return 0
                 else:
-                    rest = self._tell_seconds
+                    rest = min(self._tell_seconds, LOOK_SECONDS)
                 _sleep(rest, interrupt)
-        return False
+        return STOPPED
+
+    def _has_slept(self) -> bool:
+        return self._slept() - self._slept_before > SLEPT_SECONDS
 
     def _take(self, job: Job, interrupt: Interrupt) -> bool:
         """Make a job's run until it ends or must wait; False if the device or the run is held by another process."""
         self._log.info("job %d started: %s in %s", job.id, job.name, job.folder)
         state, why, is_busy = self._tried(job, interrupt)
-        self._means.give_back()
         ended = self._queue.end(job, state, why)
         told = f"{ended.done} of {ended.cells} pictures are whole" + (f"; {why}" if why else "")
         self._log.info("job %d %s: %s", job.id, "waits again" if ended.state == "waiting" else ended.state, told)
+        self._means.give_back()  # takes a moment, for which nobody need wait
         return not is_busy
 
     def _tried(self, job: Job, interrupt: Interrupt) -> tuple[State, str, bool]:
@@ -104,73 +128,27 @@ class Worker:
             held.enter_context(self._awake)
             speed = held.enter_context(remember(prepared))
             happenings = run(prepared, open_engine=means.open_engine, retry_failed=not job.keep_failed)
-            standing = _Standing(prepared, speed)
+            standing = Standing(prepared, speed)
             watch = _Watch(self._queue, job, standing, self._tell_seconds)
             held.callback(watch.settle)
-            with closing(happenings):
+            with closing(happenings), Glimpse(prepared.folder) as glimpse:
                 for happening in happenings:
                     standing.follow(happening)
+                    glimpse.follow(happening)
                     interrupt.at_once = isinstance(happening, Loading)
                     if interrupt.asked:
                         return "waiting", STOPPED_WORDS
+                    if self._has_slept():
+                        return "waiting", SLEPT_WORDS
                     if not isinstance(happening, Finished) and (state := watch.seen(happening)):
                         return state, watch.why
             return "done", standing.worst()
 
 
-class _Standing:
-    """How far a run is, in cells and in work."""
-
-    def __init__(self, prepared: Prepared, speed: Stopwatch) -> None:
-        self._prepared, self._speed = prepared, speed
-        self._work = {entry.key: entry.row_evaluations for entry in prepared.plan.entries}
-        self._left: set[str] = set()
-        self._estimate: float | None = None
-        self._reason = ""
-        self.cells, self.done, self.failed = len(prepared.keys), 0, 0
-
-    def follow(self, happening: Happening) -> None:
-        """Count what has happened."""
-        self._speed.follow(happening)
-        match happening:
-            case Started():
-                self.count()
-                self._estimate = cost(self._prepared, self._prepared.plan.only(frozenset(self._left))).seconds
-            case Kept(key, _, _):
-                self._left.discard(key)
-                self.done += 1
-            case Failed(key, reason):
-                self._left.discard(key)
-                self.failed, self._reason = self.failed + 1, reason
-            case Finished(_, failed, _, _):
-                self.failed = failed
-            case _:
-                pass
-
-    def count(self) -> None:
-        """Look at the disk, which is the truth."""
-        whole = self._prepared.keys.intersection(Store(self._prepared.folder).keys())
-        self._left = set(self._prepared.keys - whole)
-        self.done = len(whole)
-
-    def seconds_left(self) -> float | None:
-        """By this run's own speed, before its first picture by that of earlier ones; None where there are none."""
-        if not self._speed.rows:
-            return self._estimate
-        return sum(self._work[key] for key in self._left) * self._speed.seconds / self._speed.rows
-
-    def worst(self) -> str:
-        """What went wrong in cells, as a sentence; empty if nothing did."""
-        if not self.failed:
-            return ""
-        reason = f"; the last one: {self._reason}" if self._reason else ""
-        return f"{self.failed} of {self.cells} cells failed{reason}"
-
-
 class _Watch:
     """Tells the queue how far a job is, now and then, and hears what is wished of it."""
 
-    def __init__(self, queue: Queue, job: Job, standing: _Standing, tell_seconds: float) -> None:
+    def __init__(self, queue: Queue, job: Job, standing: Standing, tell_seconds: float) -> None:
         self._queue, self._job, self._standing, self._tell_seconds = queue, job, standing, tell_seconds
         self._told = float("-inf")
         self._wish: Wish = ""
@@ -214,31 +192,41 @@ def _sleep(seconds: float, interrupt: Interrupt) -> None:
         time.sleep(min(left, TELL_SECONDS))
 
 
-def reopened(job: Job) -> Prepared:
+def reopened(job: Job, *, look: Callable[[Kind], Room] = room) -> Prepared:
     """The run of a job as its folder has it, under the numerics that were asked for if it has none yet."""
-    return prepare(read_toml(job.folder / SWEEP), job.folder, asked=job.asked, new_numerics=job.new_numerics)
+    sweep = read_toml(job.folder / SWEEP)
+    return prepare(sweep, job.folder, asked=job.asked, new_numerics=job.new_numerics, look=look)
 
 
 def real_means() -> Means:
-    """The real engine on the real device; loads torch."""
+    """The real engine on the real device, kept from job to job; loads torch."""
     import torch
 
-    from workbench.engines import device_lock, open_engine
+    from workbench.engines import device_lock, shared_engine
 
     threads = torch.get_num_threads()
 
-    def give_back() -> None:
-        """The next job's numerics are decided by what is free, and by torch's own count of threads."""
+    def free() -> None:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if torch.backends.mps.is_available():
+            torch.mps.empty_cache()
+
+    def give_back() -> None:
+        """The next job's numerics are decided by torch's own count of threads."""
+        free()
         torch.set_num_threads(threads)
 
-    return Means(reopened, open_engine, device_lock, give_back)
+    def held(kind: Kind) -> int:
+        return torch.cuda.memory_reserved() if kind == "cuda" else 0
+
+    warm = Warm(partial(shared_engine, previews=NowAndThen()), free=free, held=held)
+    return Means(partial(reopened, look=warm.look), warm.lend, warm.cooling(device_lock), give_back)
 
 
 def serve(arguments: list[str], means: Callable[[], Means] = real_means, *, tell_seconds: float = TELL_SECONDS) -> int:
-    """The worker process: the exit code is 0 when it ended by itself, 130 when it was told to."""
+    """The worker process: the exit code is 0 when it ended by itself, else STOPPED, RENEWED or an error's."""
     parser = ArgumentParser("workbench.worker")
     parser.add_argument("queue", type=Path)
     parser.add_argument("--idle-seconds", type=float, required=True)
@@ -249,7 +237,7 @@ def serve(arguments: list[str], means: Callable[[], Means] = real_means, *, tell
     log = open_log(given.queue.parent, is_shown=given.shown)
     try:
         worker = Worker(Queue(given.queue), log, means=means(), tell_seconds=tell_seconds)
-        return 0 if worker.serve(once=given.once, idle_seconds=given.idle_seconds) else STOPPED
+        return worker.serve(once=given.once, idle_seconds=given.idle_seconds)
     except SidelightError as error:
         log.error("the worker ends: %s", error)
         return error.exit_code

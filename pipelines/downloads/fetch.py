@@ -19,9 +19,9 @@ from pipelines.downloads.hub import Hub, NothingThere, Repository, Unsteady
 from pipelines.downloads.lockfile import Entry, LockedFile
 from pipelines.downloads.needed import INDEX, needed, needs_index
 from pipelines.downloads.part import Part
-from pipelines.downloads.pulled import DAMAGED, HELD, Need, blocks, fault_of, git_hash
+from pipelines.downloads.pulled import DAMAGED, HELD, Need, blocks, fault_of, git_hash, part_path
 from pipelines.errors import DiskFullError, HubError
-from pipelines.files import DISK, PART, Files, disk_faults
+from pipelines.files import DISK, Files, disk_faults
 from pipelines.listing import Source
 
 T = TypeVar("T")
@@ -310,7 +310,7 @@ class Fetcher:
         return entry.folder(self._models).parent
 
     def _part(self, entry: Entry, file: LockedFile) -> Path:
-        return self._home(entry) / f"{file.sha256 or file.git_sha1}{PART}"
+        return part_path(entry, file, self._models)
 
 
 def _nearest(folder: Path) -> Path:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -65,12 +66,21 @@ class Hub:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         self._client = httpx2.Client(headers=headers, timeout=stall_seconds, follow_redirects=True)
+        self._coming: httpx2.Response | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._client.close()
+
+    def break_off(self) -> None:
+        """End the answer that is being read, from any thread: its reader gets Unsteady now, not after the stall."""
+        stream = self._coming.extensions.get("network_stream") if self._coming else None
+        if stream:
+            with contextlib.suppress(OSError):  # it ended by itself just now
+                # not the TLS socket's own shutdown, which takes away what another thread is reading with
+                socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
     def repository(self, repo: str, revision: str) -> Repository:
         """The commit that a revision stands for and all its files; raises CheckpointError, HubError or Unsteady."""
@@ -112,6 +122,7 @@ class Hub:
                     raise HubError(f"{repo}: the server redirects from https to http; not followed")
                 if response.status_code not in (200, 206):
                     self._refuse(response, repo, revision, path)
+                self._coming = response
                 yield response
         except httpx2.TimeoutException:
             raise Unsteady(f"no bytes for {self._client.timeout.read:g} s") from None
@@ -119,6 +130,8 @@ class Hub:
             raise Unsteady(str(error) or type(error).__name__) from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise HubError(f"{repo}: {error}; is HF_ENDPOINT right ({self._endpoint})?") from None
+        finally:
+            self._coming = None
 
     def _refuse(self, response: httpx2.Response, repo: str, revision: str, path: str) -> NoReturn:
         """Say what an answer without the bytes means; a 403 of a host behind a redirect is no gate of the hub."""

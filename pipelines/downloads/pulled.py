@@ -2,14 +2,14 @@
 
 import hashlib
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipelines.downloads import lockfile
 from pipelines.downloads.lockfile import Entry, Lock, LockedFile
-from pipelines.files import DISK, Files, disk_faults
+from pipelines.files import DISK, PART, Files, disk_faults
 from pipelines.listing import DENOISERS, Row, models_folder, rows
 
 DAMAGED = ".damaged"
@@ -42,9 +42,28 @@ class Fault:
     reason: str
 
 
-def needs(row: Row) -> tuple[Need, ...]:
-    """The row, and the rows that give the parts it lacks (base, vae), as far as they come from a hub."""
-    listed = rows()
+@dataclass(frozen=True)
+class Checking:
+    """Bytes of a file that were read so far."""
+
+    file: LockedFile
+    done: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file was read to its end."""
+
+    file: LockedFile
+    fault: Fault | None
+
+
+def needs(row: Row, listed: Mapping[str, Row] | None = None) -> tuple[Need, ...]:
+    """The row, and the rows that give the parts it lacks (base, vae), as far as they come from a hub.
+
+    `listed` are all rows, where many are asked about: reading the lists takes a hundredth of a second.
+    """
+    listed = rows() if listed is None else listed
     without = (DENOISERS[row.family],) if row.kind == "checkpoint" else ()
     found = [Need(row)]
     if base := listed.get(row.options.get("base", "")):
@@ -54,12 +73,12 @@ def needs(row: Row) -> tuple[Need, ...]:
     return tuple(need for need in found if need.row.source.kind == "hf")
 
 
-def state(row: Row, lock: Lock) -> tuple[State, int | None]:
+def state(row: Row, lock: Lock, listed: Mapping[str, Row] | None = None) -> tuple[State, int | None]:
     """Whether a row and all it needs is here, by files' lengths, and its bytes as far as they are known."""
     place = row.place() if row.source.kind != "hf" else None
     if place and not place.exists():
         return "missing", None
-    found = [need.entry(lock) for need in needs(row)]
+    found = [need.entry(lock) for need in needs(row, listed)]
     entries = [entry for entry in found if entry]
     size = sum(entry.size for entry in entries) if len(entries) == len(found) else None
     if not found and place:
@@ -75,30 +94,68 @@ def state(row: Row, lock: Lock) -> tuple[State, int | None]:
 
 def verify(entry: Entry, models: Path, *, files: Files = DISK) -> Iterator[tuple[LockedFile, Fault | None]]:
     """Read every file of an entry again and compare; what is damaged is set aside, so that `pull` fetches just it."""
+    for event in verifying(entry, models, files=files):
+        if isinstance(event, Checked):
+            yield event.file, event.fault
+
+
+def verifying(entry: Entry, models: Path, *, files: Files = DISK) -> Iterator[Checking | Checked]:
+    """The same as `verify`, told block by block."""
     for file in entry.files:
         path = entry.folder(models) / file.path
-        fault = fault_of(path, file)
+        fault = yield from _compared(path, file)
         if fault:
             with disk_faults(path.parent, needed=0, files=files):
                 if path.exists():
                     files.rename(path, path.with_name(path.name + DAMAGED))
             entry = entry.but(complete=False)
             lockfile.change(models, entry, files=files)
-        yield file, fault
+        yield Checked(file, fault)
 
 
 def fault_of(path: Path, file: LockedFile) -> Fault | None:
     """What is wrong with a file, by reading all of it; None if nothing is."""
+    reading = _compared(path, file)
+    try:
+        while True:
+            next(reading)
+    except StopIteration as end:
+        fault: Fault | None = end.value
+        return fault
+
+
+def part_path(entry: Entry, file: LockedFile, models: Path) -> Path:
+    """Where a file of an entry lies while it comes."""
+    return entry.folder(models).parent / f"{file.sha256 or file.git_sha1}{PART}"
+
+
+def came(entry: Entry, models: Path) -> int:
+    """Bytes of an entry that are on this disk, whole files and parts, by their lengths."""
+    return sum(came_of(entry, file, models) for file in entry.files)
+
+
+def came_of(entry: Entry, file: LockedFile, models: Path) -> int:
+    """Bytes of one file of it that are on this disk."""
+    if DISK.size(entry.folder(models) / file.path) == file.size:
+        return file.size
+    return min(DISK.size(part_path(entry, file, models)) or 0, file.size)
+
+
+def _compared(path: Path, file: LockedFile) -> Generator[Checking, None, Fault | None]:
+    """Read a file and tell how far; what is wrong with it in the end."""
     if not path.is_file():
         return Fault(path, "missing")
     if (size := path.stat().st_size) != file.size:
         return Fault(path, f"damaged: {size} bytes instead of {file.size}")
     hashes = [(hashlib.sha256(), file.sha256), (git_hash(file.size), file.git_sha1)]
     hashes = [(made, wanted) for made, wanted in hashes if wanted]
+    done = 0
     try:
         for block in blocks(path):
             for made, _ in hashes:
                 made.update(block)
+            done += len(block)
+            yield Checking(file, done)
     except OSError as error:
         return Fault(path, f"damaged: it cannot be read ({error.strerror})")
     right = all(made.hexdigest() == wanted for made, wanted in hashes)

@@ -6,20 +6,17 @@ Unlike `sweeps.prepare`, it asks nothing of this machine: a run made elsewhere, 
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.device import Numerics
-from pipelines.draft import Draft, Settled, Taken, settle
 from pipelines.errors import InputError
-from pipelines.images import content_hash, open_image
 from pipelines.store import Sidecar
 from sweeps.grid import Grid, GridAxis, GridCell
 from sweeps.overview import grid_of, values_of
-from sweeps.plan import Plan, cells
-from sweeps.prepare import NUMERICS, PLAN, SWEEP, Prepared, RunNumerics
+from sweeps.plan import Plan
+from sweeps.prepare import NUMERICS, PLAN, SWEEP, Prepared, RunNumerics, ask
 from sweeps.sweep import read_toml
 
 Lookup = Callable[[str], Checkpoint]
@@ -85,18 +82,8 @@ class InARow:
 def layout_of(folder: Path, lookup: Lookup) -> Layout:
     """The cells of a run folder; in a row if a checkpoint, LoRA or image they need is gone. Raises InputError."""
     sweep = read_toml(folder / SWEEP)
-    lookup = cache(lookup)
-
-    @cache
-    def take(path: Path) -> Taken:
-        image = open_image(path)
-        return Taken(content_hash(image), image.width, image.height)
-
-    def settled(draft: Draft) -> Settled:
-        return settle(draft, lookup(draft.checkpoint), take)
-
     try:
-        wanted = cells(sweep, settled)
+        wanted = ask(sweep, lookup).cells
     except InputError as error:
         keys = planned_keys(folder)
         if not keys:

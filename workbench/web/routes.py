@@ -16,7 +16,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from pipelines.errors import BusyError, DiskError, SidelightError
 from pipelines.frozen import Frozen
 from sweeps import marks
 from sweeps.marks import Mark
+from workbench.glimpse import PREVIEW
 from workbench.web import uploads
 from workbench.web.answers import Fault, as_json, one_line
 from workbench.web.inside import known, read_inside
@@ -42,15 +43,13 @@ from workbench.web.runs import Runs
 from workbench.web.uploads import PICTURE_BYTES, WORDS_BYTES, TooLargeError
 from workbench.web.watched import VERSION, Watched
 
-PREVIEW = "preview.png"
-"""File in a run folder that whoever runs it may leave, whole, for people to look at; never part of the run."""
 WATCHED = 12  # runs that stay open, with their sidecars in memory: about 2 MB for 200 cells
 FOR_EVER = "private, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
 
 
-def api(runs: Path, *, lookup: Lookup = find) -> FastAPI:
-    """The app with these routes over the run folders in `runs`; to be put behind `guard.Guard`."""
+def api(runs: Path, *, lookup: Lookup = find, more: Sequence[BaseRoute] = ()) -> FastAPI:
+    """The app with these routes over the run folders in `runs`, and `more`; to be put behind `guard.Guard`."""
     seen = _Open(runs, lookup)
     routes: list[BaseRoute] = [
         Route("/pictures/{run}/{name}", seen.picture),
@@ -62,6 +61,7 @@ def api(runs: Path, *, lookup: Lookup = find) -> FastAPI:
         Route("/api/marks/{run}", seen.marks),
         Route("/api/marks/{run}", seen.mark, methods=["POST"]),
         Route("/api/read", _read, methods=["POST"]),
+        *more,
     ]
     handlers: dict[Any, Any] = {SidelightError: _refused, HTTPException: _not_found}
     return FastAPI(

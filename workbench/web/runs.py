@@ -4,13 +4,14 @@ Knows nothing about grids; what a run folder says at a glance is `sweeps.shelf`'
 """
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from sweeps import journal, marks, shelf
 from sweeps.journal import RunCancelled, RunFinished, RunPaused, RunStarted
 from sweeps.prepare import PLAN, SWEEP
 from workbench.web.answers import Progress, RunRow, RunRows, one_line
-from workbench.web.inside import run_folders
+from workbench.web.inside import known
 from workbench.web.watched import said_at_the_end
 
 Stamps = tuple[tuple[int, int], ...]
@@ -27,7 +28,7 @@ class Runs:
     def rows(self) -> RunRows:
         """All of them, newest first; no folder is no runs."""
         with self._lock:
-            self._seen = {path.name: self._row(path) for path in run_folders(self._folder)}
+            self._seen = {path.name: self._row(path) for path in folders(self._folder)}
             rows = [row for _, row in self._seen.values()]
         return RunRows(runs=tuple(sorted(rows, key=lambda row: (row.date, row.run), reverse=True)))
 
@@ -37,10 +38,21 @@ class Runs:
         return before if before and before[0] == stamps else (stamps, row(folder))
 
 
+def folders(runs: Path) -> Iterator[Path]:
+    """All run folders in no order, also those that lost their sweep; links and what is hidden are left out."""
+    if runs.is_dir():
+        yield from (path for path in runs.iterdir() if _is_run(path))
+
+
+def named(runs: Path, name: str) -> Path | None:
+    """The one of `folders` that goes by this name; no name leads out, because it is only compared."""
+    return next((path for path in folders(runs) if path.name == name), None)
+
+
 def row(folder: Path) -> RunRow:
     """One run folder in words and numbers; `fault` says so if it cannot be read. Nothing is hashed or decoded."""
     seen = shelf.info(folder)
-    lines = journal.read(folder).lines
+    lines = () if seen.reason else journal.read(folder).lines  # what cannot be read must not hide the other runs
     sessions = [line for line in lines if isinstance(line, RunStarted | RunFinished | RunPaused | RunCancelled)]
     session, reason = said_at_the_end(sessions[-1]) if sessions else ("none", "")
     return RunRow(
@@ -58,6 +70,13 @@ def row(folder: Path) -> RunRow:
         remarks=seen.remarks,
         fault=one_line(seen.reason),
     )
+
+
+def _is_run(path: Path) -> bool:
+    if known(path.parent, path.name):
+        return True
+    is_shown = path.name.isprintable() and not path.name.startswith(".") and not path.is_symlink()
+    return is_shown and any((path / sign).is_file() for sign in shelf.SIGNS)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

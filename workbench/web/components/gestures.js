@@ -88,6 +88,14 @@ function stageOnly(viewer, naming) {
   viewer.stage.append(naming);
 }
 
+// Whether keys pressed there are text or a choice, and mean nothing else.
+export function isTyped(target) {
+  const isField = target.closest("textarea, select, dialog, [contenteditable=true]") !== null;
+  return isField || target.matches("input:not([type=checkbox], [type=range])");
+}
+
+const SHIFTED = { Digit0: 0, Digit1: 1, Digit2: 2, Digit4: 4 };
+
 function actionsOf(viewer, event) {
   const onHandle = event.target === viewer.handle;
   const arrow = (columns, rows) => () => {
@@ -95,26 +103,43 @@ function actionsOf(viewer, event) {
     else if (event.shiftKey) viewer.pan(-64 * columns, -64 * rows);
     else viewer.options.onWalk({ pane: viewer.active, columns, rows });
   };
-  const actions = {
+  return {
     ArrowLeft: arrow(-1, 0), ArrowRight: arrow(1, 0), ArrowUp: arrow(0, -1), ArrowDown: arrow(0, 1),
-    1: () => viewer.zoomTo(0), 2: () => viewer.zoomTo(1), 3: () => viewer.zoomTo(2), 4: () => viewer.zoomTo(4),
     "+": () => viewer.stepZoom(1), "=": () => viewer.stepZoom(1), "-": () => viewer.stepZoom(-1),
-    " ": () => viewer.flicker(true), x: () => viewer.swap(), g: () => viewer.nextGain(), e: () => viewer.toggleEqual(),
-    b: () => viewer.nextSurround(), "?": () => viewer.help.showModal(),
-    s: () => viewer.setMode("side"), w: () => viewer.setMode("slider"), v: () => viewer.setMode("flicker"),
-    d: () => viewer.setMode("difference"),
+    " ": () => viewer.flicker(true), "?": () => viewer.help.showModal(), ...(event.shiftKey ? {} : letters(viewer)),
+  };
+}
+
+function letters(viewer) {
+  const actions = {
+    z: () => viewer.zoomTo(viewer.view.zoom ? 0 : 1), o: () => viewer.swap(), g: () => viewer.nextGain(),
+    e: () => viewer.toggleEqual(), b: () => viewer.nextSurround(), w: () => viewer.setMode("slider", true),
+    v: () => viewer.setMode("flicker", true), d: () => viewer.setMode("difference", true),
   };
   for (const [, name, key] of SPOTS) actions[key] = () => viewer.goTo(name);
   return actions;
 }
 
+// With Shift: digits are zooms, whatever sign the keyboard has there, and a place's letter sets it to what is seen.
+function shiftedAction(viewer, { code, key, shiftKey }) {
+  if (!shiftKey || /^\d$/.test(key)) return undefined;
+  if (Object.hasOwn(SHIFTED, code)) return () => viewer.zoomTo(SHIFTED[code]);
+  const spot = SPOTS.find(([, , letter]) => letter === key.toLowerCase());
+  const picture = viewer.pictures[viewer.active];
+  return spot && picture?.size ? () => viewer.setSpot(spot[1], viewer.seenOf(viewer.active), picture) : undefined;
+}
+
+// Answers whether the key was the viewer's.
 export function onKey(viewer, event) {
-  const { key, target } = event;
-  const isPress = [" ", "Enter"].includes(key) && target.closest("button");
-  const isOwn = isPress || target.closest("select, input, textarea, dialog");
+  const { target } = event, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const isPress = [" ", "Enter"].includes(key) && target.closest("button, input, a");
+  const isOwn = isPress || isTyped(target) || (target.matches("input") && key.startsWith("Arrow"));
+  if (isOwn || event.ctrlKey || event.metaKey || event.altKey) return false;
   const actions = actionsOf(viewer, event);
-  if (isOwn || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(actions, key)) return;
+  const action = shiftedAction(viewer, event) ?? (Object.hasOwn(actions, key) ? actions[key] : undefined);
+  if (!action) return false;
   event.preventDefault();
   event.stopPropagation();
-  if (!event.repeat || key.startsWith("Arrow")) actions[key]();
+  if (!event.repeat || key.startsWith("Arrow")) action();
+  return true;
 }

@@ -1,25 +1,32 @@
 // A labelled grid of pictures that fills while a run goes on. Knows nothing about routes, runs or where marks are kept.
-// A module; the page calls `SidelightGrid.mount(element, {source})`. What `source` answers: `grid()` {title, axes:
-// [{name, labels}], cells}; `changes(after)` the cells whose `rev` is above `after`, one count for all cells.
-// A cell: {place, key, rev, state, reason, warning, url, thumb, label, step, steps, mark}; its mark: {pick: "pick",
-// "reject" or "", stars: 0 to 5}.
+// A module; the page calls `SidelightGrid.mount(element, {source})`. What `source` answers: `grid()` {title, edition,
+// revision, axes: [{name, labels}], cells}; `changes(revision, edition)` {edition, revision, cells that changed since};
+// of another edition all is asked for again. A cell: {place, key, state, revision, picture, thumb, width, height,
+// reason, warning, values}. Several places may show one picture, by one key.
 
-import { LETTERS, NO_MARK, fillCell } from "./cell.js";
+import { LETTERS, fillCell, stateOf } from "./cell.js";
+import { frame } from "./crop.js";
 import { make } from "./element.js";
 import { onKey } from "./grid_keys.js";
+import { Marks } from "./grid_marks.js";
+import { GridStatus } from "./grid_status.js";
+import { GridTools } from "./grid_tools.js";
 import { GRID_KEYS, keysHelp } from "./keys_help.js";
 import { News } from "./news.js";
 import { neighbour, nextLayer, placeAt } from "./places.js";
 
-const SPOKEN_EVERY_MS = 10_000;
+const SMALL = 120, LARGE = 480; // pixels of a cell that fits itself to the window
+const NOTHING_LIVE = { is_running: false, cells: {}, preview: null };
 const DEFAULTS = {
   seconds: 1,
   emptyTitle: "No pictures yet",
   emptyText: "Choose what to vary, for example guidance 2, 3, 4 and steps 20, 30, and start the sweep. "
     + "Every cell appears here as soon as it is made.",
+  thumbSide: 384, // pixels of the longer side of a thumb
+  onGrid() {}, // (what `source` answered) after every whole answer and every change
   onSelect() {}, // (cells A to D) after every change of the selection or of a selected cell
   onOpen() {}, // (cell) double click or c
-  onMark: null, // async (cell, mark), one after the other in the order of the keys; without it nothing can be marked
+  onMark: null, // async (key, change) -> the whole mark; without it nothing can be marked
   onRetry: null, // (cell) r on a failed cell
 };
 
@@ -31,10 +38,13 @@ class Grid {
     this.boxes = new Map(); // of the layer that is shown
     this.selected = []; // places of A to D
     this.view = { across: -1, down: -1, place: [] };
-    this.rev = 0;
-    this.saving = Promise.resolve();
-    this.unsaved = new Map(); // place -> {count of presses under way, saved mark}
-    this.spokenAt = 0;
+    this.live = NOTHING_LIVE;
+    Object.assign(this, { revision: 0, edition: "", ratio: 1, crop: "whole", spots: {}, wanted: [] });
+    this.marks = new Marks({
+      save: (key, change) => this.options.onMark(key, change),
+      changed: (keys) => this.redrawKeys(keys),
+      said: (problem) => this.status.say("marks", problem),
+    });
     this.build(element);
     this.watch();
     this.news = new News(this.root, () => this.ask(), this.options.seconds);
@@ -44,36 +54,16 @@ class Grid {
   // ---- once
 
   build(element) {
-    this.columns = make("select", { onchange: (event) => this.turn("across", Number(event.target.value)) });
-    this.rows = make("select", { onchange: (event) => this.turn("down", Number(event.target.value)) });
-    this.layers = make("span", { className: "sl-layers" });
-    this.size = make("input", { type: "range", min: 56, max: 512, step: 4 });
-    this.size.oninput = () => { this.isSizeChosen = true; this.setSize(Number(this.size.value)); };
-    const swap = make("button", { type: "button", text: "Swap", title: "Swap rows and columns (s)" });
-    swap.onclick = () => this.swap();
     this.help = keysHelp(GRID_KEYS);
-    const help = make("button", { type: "button", text: "?", title: "All keys", ariaLabel: "All keys" });
-    help.onclick = () => this.help.showModal();
-    const named = (text, field) => {
-      field.ariaLabel = text;
-      return make("label", { className: "sl-field", text }, field);
-    };
-    this.tools = make("div", { className: "sl-tools", role: "toolbar", ariaLabel: "Grid" },
-      named("Columns", this.columns), swap, named("Rows", this.rows), this.layers,
-      make("span", { className: "sl-push" }), named("Size", this.size), help);
+    this.tools = new GridTools(this);
     this.table = make("div", { className: "sl-table", role: "grid", ariaMultiSelectable: "true" });
     this.empty = make("div", { className: "sl-empty", hidden: true });
     this.area = make("div", { className: "sl-area" }, this.empty, this.table);
-    this.counts = make("span");
-    this.failed = make("button", { type: "button", hidden: true, title: "Go to the next failed cell (n)" });
-    this.failed.onclick = () => this.nextFailed();
-    const problem = () => make("span", { className: "sl-problem", role: "alert" });
-    this.said = { news: problem(), marks: problem() };
-    this.spoken = make("span", { className: "sl-spoken", ariaLive: "polite" });
-    const said = Object.values(this.said);
-    this.status = make("div", { className: "sl-status" }, this.counts, this.failed, ...said, this.spoken);
-    this.root = make("div", { className: "sidelight sl-grid" }, this.tools, this.area, this.status, this.help);
+    this.status = new GridStatus(() => this.nextFailed());
+    this.root = make("div", { className: "sidelight sl-grid" }, this.tools.root, this.area, this.status.root,
+      this.help);
     element.replaceChildren(this.root);
+    this.tools.drawCrops(this.crop, this.spots);
   }
 
   watch() {
@@ -110,48 +100,66 @@ class Grid {
     }
   }
 
-  take({ title = "", axes, cells }) {
+  take(answer) {
+    const { title, edition, revision, axes, cells } = answer;
     const isSame = JSON.stringify(axes) === JSON.stringify(this.axes);
-    this.isLoaded = true;
-    this.axes = axes;
+    const hasFocus = this.table.contains(document.activeElement);
+    Object.assign(this, { isLoaded: true, axes, edition, revision });
     this.table.ariaLabel = title || "Pictures";
     this.cells = new Map(cells.map((cell) => [cell.place.join(), cell]));
-    this.rev = cells.reduce((most, { rev }) => Math.max(most, rev), 0);
+    this.ratio = Math.max(0, ...cells.map(({ width, height }) => (width ? height / width : 0))) || 1;
     if (!isSame) {
       this.view = { across: axes.length ? 0 : -1, down: axes.length > 1 ? 1 : -1, place: axes.map(() => 0) };
       this.selected = [];
     }
     this.selected = this.selected.filter((id) => this.cells.has(id));
+    if (this.wanted.length) this.setSelected(this.wanted);
     if (!cells.length) this.showEmpty(this.options.emptyTitle, this.options.emptyText);
     else this.draw();
+    if (hasFocus && cells.length) this.focus(this.view.place);
     this.drawCounts();
-    this.tellSelected();
+    this.options.onGrid(answer);
+    if (this.selected.length || !isSame) this.tellSelected();
   }
 
   async ask() {
     if (!this.isLoaded) return;
     try {
-      this.update(await this.options.source.changes(this.rev));
-      this.say("news", "");
+      const answer = await this.options.source.changes(this.revision, this.edition);
+      this.status.say("news", "");
+      if (this.isGone) return;
+      if (answer.edition === this.edition) this.update(answer);
+      else await this.load();
     } catch (error) {
-      this.say("news", `No news of this run: ${error.message ?? error}. Asking again.`);
+      this.status.say("news", `No news of this run: ${error.message ?? error}. Asking again.`);
     }
   }
 
-  update(changed) {
-    const news = changed.filter((cell) => this.cells.get(cell.place.join())?.rev !== cell.rev);
-    if (!news.length || this.isGone) return;
-    const wasEmpty = !this.cells.size;
-    for (const cell of news) {
-      const id = cell.place.join();
-      const mark = this.unsaved.has(id) ? this.cells.get(id).mark : cell.mark;
-      this.cells.set(id, { ...cell, mark });
-      this.rev = Math.max(this.rev, cell.rev);
-      if (this.boxes.has(id)) this.fill(this.boxes.get(id), id);
-    }
-    if (wasEmpty) this.draw();
+  update(answer) {
+    this.revision = answer.revision;
+    this.options.onGrid(answer);
+    const isNews = (cell) => this.cells.get(cell.place.join())?.revision !== cell.revision;
+    const news = answer.cells.filter(isNews), ids = news.map(({ place }) => place.join());
+    if (!news.length) return;
+    for (const cell of news) this.cells.set(cell.place.join(), cell);
+    this.redraw(ids);
     this.drawCounts();
-    if (news.some((cell) => this.selected.includes(cell.place.join()))) this.tellSelected();
+    if (ids.some((id) => this.selected.includes(id))) this.tellSelected();
+  }
+
+  // What is being made: {is_running, cells: {KEY: {step, steps}}, preview: {key, url} or null}.
+  setLive(live) {
+    const told = () => new Map([...this.cells].map(([id, cell]) => [id, JSON.stringify(this.liveOf(cell))]));
+    const before = told();
+    this.live = live.is_running ? live : NOTHING_LIVE;
+    const news = [...told()].filter(([id, now]) => now !== before.get(id)).map(([id]) => id);
+    this.redraw(news);
+    if (news.length) this.drawCounts();
+  }
+
+  liveOf(cell) {
+    const live = cell?.state !== "done" && this.live.cells[cell?.key];
+    return live ? { ...live, url: this.live.preview?.key === cell.key ? this.live.preview.url : "" } : null;
   }
 
   // ---- drawing
@@ -160,7 +168,7 @@ class Grid {
     this.table.replaceChildren();
     this.boxes.clear();
     this.empty.hidden = false;
-    this.tools.hidden = true;
+    this.tools.root.hidden = true;
     this.empty.replaceChildren(make("b", { text: title }), make("span", { text }));
     const retry = () => this.load();
     if (again) this.empty.append(make("br"), make("button", { type: "button", text: again, onclick: retry }));
@@ -177,7 +185,7 @@ class Grid {
   draw() {
     const { across, down } = this.view;
     this.empty.hidden = true;
-    this.tools.hidden = this.axes.length === 0;
+    this.tools.root.hidden = this.axes.length === 0;
     this.boxes.clear();
     const corner = make("div", { className: "sl-corner", role: "presentation" });
     if (across >= 0) corner.append(make("span", { text: `${this.axes[across].name} →` }));
@@ -192,7 +200,7 @@ class Grid {
     const texts = [...this.labelsOf(down), ...[...corner.children].map(({ textContent }) => textContent)];
     const longest = Math.max(...texts.map((text) => text.length));
     this.root.style.setProperty("--sl-label", `${Math.max(52, Math.min(170, 7 * longest + 21))}px`);
-    this.drawTools();
+    this.tools.draw();
     this.drawFocus();
     this.fitSize();
   }
@@ -206,69 +214,64 @@ class Grid {
   }
 
   fill(box, id) {
-    fillCell(box, this.cells.get(id), {
+    const cell = this.cells.get(id);
+    fillCell(box, cell, {
       at: this.selected.indexOf(id),
       name: this.nameOf(this.placeOf(box)),
+      mark: this.marks.of(cell?.key),
+      live: this.liveOf(cell),
       canRetry: Boolean(this.options.onRetry),
-      onRatio: (ratio) => this.setRatio(ratio),
+      frame: (image) => this.frame(image, cell),
     });
   }
 
-  drawTools() {
-    const { across, down, place } = this.view;
-    const option = (text, value, chosen) => make("option", { text, value, selected: value === chosen });
-    const options = (texts, chosen) => texts.map((text, value) => option(text, value, chosen));
-    const names = this.axes.map(({ name }) => name);
-    this.columns.replaceChildren(...options(names, across));
-    this.rows.replaceChildren(...options(names, down));
-    if (down < 0) this.rows.prepend(make("option", { text: "none", value: -1, selected: true }));
-    const further = [...this.axes.keys()].filter((axis) => axis !== across && axis !== down);
-    this.layers.replaceChildren(...further.map((axis) => {
-      const choice = make("select", { ariaLabel: this.axes[axis].name });
-      choice.onchange = () => this.focus(this.view.place.with(axis, Number(choice.value)), false);
-      choice.append(...options(this.axes[axis].labels, place[axis]));
-      return make("label", { className: "sl-field", text: this.axes[axis].name }, choice);
-    }));
+  // Cut-outs and large cells are shown from the lossless file, others from its small version; answers the address.
+  frame(image, cell) {
+    const box = { width: this.pixels, height: this.height };
+    const isCut = frame(image, cell, this.spots[this.crop], { crop: this.crop, box });
+    return isCut || this.isLarge ? cell.picture : cell.thumb;
   }
 
   drawCounts() {
-    const all = [...this.cells.values()], count = (state) => all.filter((cell) => cell.state === state).length;
-    const rest = ["live", "waiting", "skipped"].filter(count).map((state) => `${count(state)} ${state}`);
-    const done = `${count("done")} of ${all.length}`, failed = count("failed");
-    this.counts.replaceChildren(make("b", { text: done }), ` done${rest.length ? `, ${rest.join(", ")}` : ""}`);
-    this.counts.hidden = !all.length;
-    this.failed.hidden = !failed;
-    this.failed.textContent = `${failed} failed`;
-    if (Date.now() - this.spokenAt < SPOKEN_EVERY_MS) return;
-    this.spokenAt = Date.now();
-    this.spoken.textContent = `${done} done${failed ? `, ${failed} failed` : ""}`;
+    const all = new Map([...this.cells.values()].map((cell) => [cell.key, stateOf(cell, this.liveOf(cell))]));
+    this.status.draw([...all.values()]);
   }
 
-  say(about, text) {
-    if (this.said[about].textContent !== text) this.said[about].textContent = text;
-  }
-
-  setRatio(ratio) {
-    if (!ratio || this.ratio >= ratio) return; // the tallest picture decides
-    this.ratio = ratio;
-    this.root.style.setProperty("--sl-ratio", String(ratio));
-    this.setSize(Number(this.size.value));
-  }
-
-  setSize(pixels) {
-    this.size.value = pixels;
-    this.size.ariaValueText = `${pixels} pixels`;
+  setSize(pixels, { isChosen = this.isSizeChosen } = {}) {
+    this.isSizeChosen = isChosen;
+    const height = Math.round(pixels * this.ratio); // whole pixels, so that a 1:1 cut-out stays sharp
+    const isLarge = Math.max(pixels, height) * devicePixelRatio > this.options.thumbSide;
+    const isOther = this.crop !== "whole" && (this.pixels !== pixels || this.height !== height);
+    const isTurned = this.isLarge !== isLarge;
+    Object.assign(this, { pixels, height, isLarge });
+    this.tools.drawSize(pixels);
     this.root.style.setProperty("--sl-cell", `${pixels}px`);
-    const lines = Math.floor((pixels * (this.ratio ?? 1) - 40) / 14);
-    this.root.style.setProperty("--sl-lines", String(Math.max(1, lines)));
+    this.root.style.setProperty("--sl-height", `${this.height}px`);
+    this.root.style.setProperty("--sl-lines", String(Math.max(1, Math.floor((this.height - 40) / 14))));
+    if (isOther || isTurned) this.redraw(this.boxes.keys());
   }
 
-  // Until someone chooses a size, all columns fit the window.
+  // Until someone chooses a size, all columns fit the window, and all rows too unless their cells would be small.
   fitSize() {
-    const label = this.table.querySelector(".sl-corner")?.offsetWidth;
-    if (this.isSizeChosen || !label || !this.area.clientWidth) return;
-    const room = (this.area.clientWidth - label - 12) / this.labelsOf(this.view.across).length - 3;
-    this.setSize(Math.max(56, Math.min(320, Math.floor(room / 4) * 4)));
+    const corner = this.table.querySelector(".sl-corner"), { clientWidth, clientHeight } = this.area;
+    if (!corner?.offsetWidth || !clientWidth) return;
+    if (this.isSizeChosen) return this.setSize(this.pixels);
+    const across = (clientWidth - corner.offsetWidth - 12) / this.labelsOf(this.view.across).length - 3;
+    const down = (clientHeight - corner.offsetHeight - 12) / this.labelsOf(this.view.down).length - 3;
+    const room = Math.min(across, Math.max(SMALL, down / this.ratio));
+    this.setSize(Math.max(56, Math.min(LARGE, Math.floor(room / 4) * 4)));
+  }
+
+  setCrop(crop) {
+    this.crop = crop;
+    this.tools.drawCrops(crop, this.spots);
+    this.redraw(this.boxes.keys());
+  }
+
+  setSpots(spots) {
+    if (JSON.stringify(spots) === JSON.stringify(this.spots)) return;
+    this.spots = spots;
+    this.setCrop(spots[this.crop] ? this.crop : "whole");
   }
 
   // ---- walking
@@ -331,14 +334,25 @@ class Grid {
     this.tellSelected();
   }
 
-  setSelected(places) {
+  setSelected(keys) {
+    this.wanted = this.isLoaded ? [] : keys; // before there is a grid they wait for it
+    const idOf = (key) => [...this.cells].find(([, cell]) => cell.key === key)?.[0];
+    const isShown = this.selected.map((id) => this.cells.get(id).key).join() === keys.join();
+    if (isShown) return;
     const before = this.selected;
-    this.selected = places.map((place) => place.join()).filter((id) => this.cells.has(id)).slice(0, LETTERS.length);
+    this.selected = keys.map(idOf).filter((id) => id !== undefined).slice(0, LETTERS.length);
     this.redraw(new Set([...before, ...this.selected]));
   }
 
   redraw(ids) {
     for (const id of ids) if (this.boxes.has(id)) this.fill(this.boxes.get(id), id);
+  }
+
+  redrawKeys(keys) {
+    const some = new Set(keys);
+    const ids = [...this.cells].filter(([, { key }]) => some.has(key)).map(([id]) => id);
+    this.redraw(ids);
+    if (ids.some((id) => this.selected.includes(id))) this.tellSelected();
   }
 
   clear() {
@@ -354,29 +368,9 @@ class Grid {
     this.options.onOpen(cell);
   }
 
-  // Shown at once, saved in the order of the keys however fast they come; what could not be saved is taken back.
   mark(change) {
-    const id = this.view.place.join(), cell = this.cells.get(id), before = cell?.mark ?? NO_MARK;
-    if (!this.options.onMark || cell?.state !== "done") return;
-    const mark = { ...NO_MARK, ...before, ...change };
-    const unsaved = this.unsaved.get(id) ?? { count: 0, saved: before };
-    unsaved.count++;
-    this.unsaved.set(id, unsaved);
-    this.setMark(id, mark);
-    const isSaved = () => { unsaved.saved = mark; this.say("marks", ""); };
-    const isLost = (error) => {
-      if (unsaved.count === 1) this.setMark(id, unsaved.saved);
-      this.say("marks", `The mark was not saved: ${error.message ?? error}. Press the key again.`);
-    };
-    this.saving = this.saving.then(() => this.options.onMark(cell, mark)).then(isSaved, isLost).then(() => {
-      unsaved.count--;
-      if (!unsaved.count) this.unsaved.delete(id);
-    });
-  }
-
-  setMark(id, mark) {
-    this.cells.set(id, { ...this.cells.get(id), mark });
-    this.redraw([id]);
+    const cell = this.cells.get(this.view.place.join());
+    if (this.options.onMark && cell?.state === "done") this.marks.say(cell.key, change);
   }
 }
 
@@ -389,7 +383,12 @@ window.SidelightGrid = {
       refresh: () => grid.news.poll(),
       swap: () => grid.swap(),
       focus: (place) => grid.focus([...place]),
-      setSelected: (places) => grid.setSelected(places),
+      setSelected: (keys) => grid.setSelected(keys),
+      setLive: (live) => grid.setLive(live),
+      setMarks: (marks) => grid.marks.take(marks),
+      setSpots: (spots) => grid.setSpots(spots),
+      markOf: (key) => grid.marks.of(key),
+      mark: (key, change) => grid.marks.say(key, change),
       next: (cell, columns, rows) => grid.cells.get(grid.neighbour(cell.place, columns, rows).join()),
       nameOf: (cell) => grid.nameOf(cell.place),
       destroy: () => grid.destroy(),

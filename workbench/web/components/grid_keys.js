@@ -1,12 +1,12 @@
 // The keys of the grid. Knows nothing about how anything is drawn: it only calls what a grid can do.
 
-import { NO_MARK } from "./cell.js";
+import { NO_MARK } from "./grid_marks.js";
 
 function actionsOf(grid, event) {
   const { place } = grid.view, cell = grid.cells.get(place.join());
   const all = Number.MAX_SAFE_INTEGER, rows = event.ctrlKey ? all : 0;
   const walk = (columns, down) => () => grid.focus(grid.neighbour(place, columns, down));
-  const pick = (name) => () => grid.mark({ pick: cell?.mark?.pick === name ? "" : name });
+  const pick = (name) => () => grid.mark({ pick: grid.marks.of(cell?.key).pick === name ? "none" : name });
   const actions = {
     ArrowLeft: walk(-1, 0), ArrowRight: walk(1, 0), ArrowUp: walk(0, -1), ArrowDown: walk(0, 1),
     Home: walk(-all, -rows), End: walk(all, rows), "[": () => grid.turnLayer(-1), "]": () => grid.turnLayer(1),

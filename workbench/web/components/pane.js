@@ -15,9 +15,11 @@ export class Pane {
   constructor(count) {
     this.letter = make("span", { className: "sl-letter" });
     this.what = make("span", { className: "sl-what" });
+    this.faults = make("span", { className: "sl-faults" });
     this.stars = make("span", { className: "sl-stars" });
     this.scale = make("span", { className: "sl-scale" });
-    this.bar = make("div", { className: "sl-bar" }, this.letter, this.what, this.stars, this.scale);
+    this.bar = make("div", { className: "sl-bar" }, this.letter, this.what, this.faults, this.stars,
+      this.scale);
     this.layers = Array.from({ length: count }, () => make("div", { className: "sl-layer" }));
     this.map = make("div", { className: "sl-map", hidden: true }, make("i"));
     this.frame = make("div", { className: "sl-frame", tabIndex: 0, role: "img" }, ...this.layers, this.map);
@@ -81,6 +83,9 @@ export class Pane {
     this.letter.textContent = letter;
     this.what.textContent = picture.name ?? "";
     this.what.title = picture.name ?? "";
+    const { faults = [], remark = "" } = picture.mark ?? NO_MARK;
+    this.faults.textContent = faults.join(", ");
+    this.faults.title = remark;
     this.stars.textContent = signsOf(picture.mark ?? NO_MARK);
     this.scale.textContent = scale;
     this.frame.ariaLabel = `${letter}: ${picture.name ?? ""}, ${scale}`;

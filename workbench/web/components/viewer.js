@@ -5,25 +5,29 @@
 
 import { LETTERS } from "./cell.js";
 import { differenceOf } from "./difference.js";
-import { choice, make, press } from "./element.js";
-import { SPOTS, onKey, watchPointer } from "./gestures.js";
+import { make } from "./element.js";
+import { onKey, watchPointer } from "./gestures.js";
 import { VIEWER_KEYS, keysHelp } from "./keys_help.js";
+import { labelOf, wordsFor } from "./labels.js";
 import { Pane, words } from "./pane.js";
 import { valuesTable } from "./values.js";
-import { FIT, cornerOf, devicePx, inside, layOutPanes, nextZoom, panned, scaleOf, viewOf, zoomed } from "./viewport.js";
+import { GAINS, MODES, SURROUNDS, Tools } from "./viewer_tools.js";
+import {
+  FIT, cornerOf, devicePx, halves, inside, layOutPanes, nextZoom, panned, scaleOf, viewOf, zoomed,
+} from "./viewport.js";
 
-const MODES = [
-  ["Side by side", "side", "s"], ["Slider", "slider", "w"], ["Flicker", "flicker", "v"],
-  ["Difference", "difference", "d"],
-];
-const ZOOMS = [["Fit", 0, "1"], ["100", 1, "2"], ["200", 2, "3"], ["400 %", 4, "4"]];
-const SURROUNDS = [["dark", "dark", "#1a1a1a"], ["mid", "mid", "#777777"], ["light", "light", "#c8c8c8"]];
-const GAINS = [1, 2, 4, 8, 16];
+const KEPT = ["view", "mode", "against", "split", "gain", "active", "surround", "isAll"];
 const DEFAULTS = {
   spots: {},
-  onWalk() {}, // ({pane, columns, rows}) an arrow key; the page answers by show()
+  keys: VIEWER_KEYS, // what the list of all keys says
+  between: null, // an element between the panes and the list of settings
+  beside: null, // one beside that list
+  disclosures: [], // {button, panel}: what else can be opened there
+  onWalk() {}, // ({pane, columns, rows}) an arrow key, `pane` being the picture it is for; the page answers by show()
   onSpot() {}, // (name, rectangle, picture) a spot was drawn
   onSwap() {}, // (pictures) A and B changed places
+  onActive() {}, // () a pane got the focus
+  onChange() {}, // () zoom, place, mode or the like is another now
 };
 
 class Viewer {
@@ -33,6 +37,7 @@ class Viewer {
     this.pictures = []; // {spec, image, size, offset, isDamaged}
     this.panes = [];
     Object.assign(this, { view: FIT, mode: "side", against: 1, split: 0.5, gain: 4, active: 0, frame: [1, 1] });
+    Object.assign(this, { surround: "dark", isAll: false });
     this.build(element);
     this.setSurround("dark");
     this.rebuild();
@@ -42,44 +47,27 @@ class Viewer {
   // ---- once
 
   build(element) {
-    const titled = (list) => list.map(([text, value, key]) => [text, value, `${text} (${key})`]);
-    this.modes = choice("Mode", titled(MODES), (mode) => this.setMode(mode));
-    this.zooms = choice("Zoom", titled(ZOOMS), (zoom) => this.zoomTo(zoom));
-    this.places = choice("Go to", titled(SPOTS), (name) => this.goTo(name));
-    this.others = make("span", { className: "sl-choice" });
-    this.gains = choice("Amplified", GAINS.map((gain) => [`×${gain}`, gain]), (gain) => this.setGain(gain));
-    this.surrounds = this.buildSurrounds();
-    this.swapButton = make("button", { type: "button", text: "Swap", title: "Swap A and B (x)" });
-    this.swapButton.onclick = () => this.swap();
-    const help = make("button", { type: "button", text: "?", title: "All keys", ariaLabel: "All keys" });
-    help.onclick = () => this.help.showModal();
-    const tools = make("div", { className: "sl-tools", role: "toolbar", ariaLabel: "Compare" },
-      this.modes, this.zooms, this.places, this.others, this.gains, make("span", { className: "sl-push" }), help);
+    this.tools = new Tools(this);
     this.nothing = make("div", { className: "sl-nothing" }, make("b", { text: "Nothing to compare yet" }),
       make("span", { text: "Select two to four cells in the grid; they appear here as A, B, C and D." }));
     this.stage = make("div", { className: "sl-stage" });
-    this.values = make("section", { className: "sl-values", ariaLabel: "What differs" });
+    this.values = make("div", { className: "sl-values" });
     this.handle = make("div", { className: "sl-split", role: "slider", tabIndex: 0, ariaLabel: "Where B begins",
       ariaValueMin: "0", ariaValueMax: "100" });
     this.drawn = make("div", { className: "sl-drawn" });
-    this.help = keysHelp(VIEWER_KEYS);
+    this.help = keysHelp(this.options.keys);
     this.told = make("span");
     this.equal = make("button", { type: "button", onclick: () => this.toggleEqual() });
+    const { between, beside, disclosures } = this.options;
     const below = make("header", { className: "sl-below" }, this.told, this.equal,
-      make("span", { className: "sl-push" }), this.surrounds, this.swapButton);
-    this.root = make("div", { className: "sidelight sl-viewer" }, tools, this.stage, below, this.values, this.help);
+      ...disclosures.map(({ button }) => button), make("span", { className: "sl-push" }), this.tools.surrounds,
+      this.tools.swap);
+    const lists = make("div", { className: "sl-lists" }, ...disclosures.map(({ panel }) => panel), this.values);
+    const list = make("section", { className: "sl-list", ariaLabel: "What differs" }, below, lists);
+    const foot = make("div", { className: "sl-foot" }, list, ...(beside ? [beside] : []));
+    const parts = [this.tools.bar, this.stage, ...(between ? [between] : []), foot, this.help];
+    this.root = make("div", { className: "sidelight sl-viewer" }, ...parts);
     element.replaceChildren(this.root);
-  }
-
-  buildSurrounds() {
-    const names = SURROUNDS.map(([text, value]) => ["", value, `Surround ${text} (b)`]);
-    const swatches = choice("Surround", names, (value) => this.setSurround(value));
-    SURROUNDS.forEach(([text, , grey], at) => {
-      swatches.children[at].ariaLabel = `Surround ${text}`;
-      swatches.children[at].style.setProperty("--sl-swatch", grey);
-    });
-    swatches.classList.add("sl-swatches");
-    return swatches;
   }
 
   watch() {
@@ -90,7 +78,9 @@ class Viewer {
     watchPointer(this);
     this.stage.addEventListener("focusin", (event) => {
       const at = this.panes.findIndex((pane) => pane.root.contains(event.target));
-      if (at >= 0) this.active = at;
+      if (at < 0) return;
+      if (!this.isOne()) this.setActive(at);
+      this.options.onActive();
     });
     this.resized = new ResizeObserver(() => this.layOut());
     this.resized.observe(this.stage);
@@ -110,9 +100,10 @@ class Viewer {
     this.pictures = list.slice(0, LETTERS.length).map((spec, at) =>
       Object.assign(this.pictures[at] ?? { image: null, size: null, offset: [0, 0], isDamaged: false }, { spec }));
     if (this.against >= this.pictures.length) this.against = 1;
+    if (this.active >= this.pictures.length) this.setActive(0);
     if (this.pictures.length !== before) this.rebuild();
-    for (const picture of this.pictures) this.load(picture);
     this.drawValues();
+    return Promise.all(this.pictures.map((picture) => this.load(picture)));
   }
 
   // The picture of before stays until the next one is decoded, so that walking along an axis is a change in place.
@@ -132,16 +123,10 @@ class Viewer {
 
   refresh() {
     for (const pane of this.panes) {
-      this.pictures.forEach((picture, at) => pane.fill(at, picture.image, this.wordsFor(picture)));
+      this.pictures.forEach((picture, at) => pane.fill(at, picture.image, wordsFor(picture)));
     }
     this.fillDifference();
     this.layOut();
-  }
-
-  wordsFor({ spec, isDamaged }) {
-    if (spec.url && !isDamaged) return null;
-    if (isDamaged) return words("picture cannot be read", spec.url);
-    return words(spec.state ?? "no picture", spec.reason ?? "");
   }
 
   isReady(at) {
@@ -159,10 +144,9 @@ class Viewer {
     this.panes = Array.from({ length: count }, () => new Pane(this.pictures.length + 1)); // the last: the difference
     this.stage.replaceChildren(...(count ? this.panes.map((pane) => pane.root) : [this.nothing]));
     if (this.mode === "slider" && this.isOne()) this.panes[0].frame.append(this.handle);
-    this.active = Math.min(this.active, Math.max(0, count - 1));
-    this.drawOthers();
+    this.tools.drawOthers();
     this.refresh();
-    if (hadFocus) this.panes[this.active]?.frame.focus({ preventScroll: true });
+    if (hadFocus) this.focus();
   }
 
   fillDifference() {
@@ -181,15 +165,17 @@ class Viewer {
   // ---- where everything lies
 
   layOut() {
-    const { size } = this.reference() ?? { size: [1, 1] };
-    if (this.panes.length) {
+    const size = this.reference()?.size;
+    if (this.panes.length && this.stage.clientWidth) {
       const box = this.stage.getBoundingClientRect();
-      const layout = layOutPanes(box, size, { count: this.panes.length, gapPx: 3, barPx: 26 });
+      const layout = layOutPanes(box, size ?? [1, 1], { count: this.panes.length, gapPx: 3, barPx: 26 });
       this.frame = [devicePx(layout.width), devicePx(layout.height - layout.bar)];
-      this.view = inside(this.view, size, this.frame);
+      if (size) this.view = inside(this.view, size, this.frame); // before, a view that came back waits for its picture
       this.panes.forEach((pane, at) => { pane.move(layout.place(at), layout); this.drawPane(pane, at); });
     }
-    this.drawTools();
+    this.tools.draw();
+    this.root.classList.toggle("sl-pans", this.view.zoom > 0);
+    this.options.onChange();
   }
 
   // In one pane all pictures fill the first one's outline; side by side each has its own pixels.
@@ -220,44 +206,8 @@ class Viewer {
     this.handle.style.left = `${split / devicePixelRatio}px`;
     this.handle.ariaValueNow = String(Math.round(this.split * 100));
     this.handle.hidden = isSwapped;
-    this.labelPane(pane, shown, isSlider && !isSwapped);
-  }
-
-  labelPane(pane, shown, isSlider) {
-    const [first, other] = [this.pictures[0], this.pictures[this.against]].map((each) => each?.spec);
-    const letter = LETTERS[this.against], percent = (at) => `${Math.round(this.scaleFor(at) * 100)} %`;
-    const isPicture = shown < this.pictures.length, at = isPicture ? shown : 0;
-    const scale = this.isReady(at) ? percent(at) : "";
-    if (isSlider) return pane.label(`A | ${letter}`, { name: `${first.name}  |  ${other.name}` }, scale);
-    if (isPicture) return pane.label(LETTERS[shown], this.pictures[shown].spec, scale);
-    if (!this.difference) return pane.label(`A − ${letter}`, {}, "");
-    const { most, mean, share } = this.difference;
-    const told = `largest ${most} of 255, mean ${mean.toFixed(2)}, ${(100 * share).toFixed(1)} % of pixels`;
-    return pane.label(`A − ${letter}`, { name: most ? told : "not one pixel differs" }, scale);
-  }
-
-  drawTools() {
-    press(this.modes, this.mode);
-    press(this.zooms, this.view.zoom);
-    press(this.gains, this.gain);
-    press(this.others, this.against);
-    this.gains.hidden = this.mode !== "difference";
-    this.others.hidden = !this.isOne() || this.pictures.length < 3;
-    this.swapButton.disabled = this.pictures.length < 2;
-    for (const button of this.modes.children) button.disabled = this.pictures.length < 2 && button.value !== "side";
-    for (const button of this.places.children) {
-      button.disabled = !this.pictures.some((picture) => this.spotOf(picture, button.value));
-      const unknown = `No ${button.value} known: Shift-drag over it to set it`;
-      button.title = button.disabled ? unknown : `Go to the ${button.value} in every picture`;
-    }
-    this.root.classList.toggle("sl-pans", this.view.zoom > 0);
-  }
-
-  drawOthers() {
-    const values = LETTERS.slice(1, this.pictures.length).map((letter, i) => [`A, ${letter}`, i + 1]);
-    const fresh = choice("Compared with A", values, (at) => { this.against = Number(at); this.refresh(); });
-    this.others.replaceWith(fresh);
-    this.others = fresh;
+    pane.root.classList.toggle("sl-active", this.isOne() || at === this.active);
+    pane.label(...labelOf(this, shown, isSlider && !isSwapped));
   }
 
   drawValues() {
@@ -275,10 +225,23 @@ class Viewer {
 
   // ---- what a person does
 
-  setMode(mode) {
-    if (this.pictures.length < 2 || mode === this.mode) return;
-    this.mode = mode;
+  // The same mode again is the way back to side by side.
+  setMode(mode, isTurned = false) {
+    const next = isTurned && mode === this.mode ? "side" : mode;
+    if (this.pictures.length < 2 || next === this.mode) return;
+    this.mode = next;
     this.rebuild();
+  }
+
+  setActive(at) {
+    if (at === this.active || at >= Math.max(1, this.pictures.length)) return;
+    this.active = at;
+    this.layOut();
+  }
+
+  setAgainst(at) {
+    this.against = Number(at);
+    this.refresh();
   }
 
   setGain(gain) {
@@ -293,21 +256,23 @@ class Viewer {
     this.layOut();
   }
 
-  setSurround(value) {
-    this.surround = value;
-    this.root.style.setProperty("--sl-surround", SURROUNDS.find(([, each]) => each === value)[2]);
-    this.root.classList.toggle("sl-light", value !== "dark");
-    press(this.surrounds, value);
+  setSurround(name) {
+    this.surround = name;
+    this.root.style.setProperty("--sl-surround", SURROUNDS.find(([each]) => each === name)[1]);
+    this.root.classList.toggle("sl-light", name !== "dark");
+    this.tools.draw();
+    this.options.onChange();
   }
 
   nextSurround() {
-    const at = SURROUNDS.findIndex(([, value]) => value === this.surround);
-    this.setSurround(SURROUNDS[(at + 1) % SURROUNDS.length][1]);
+    const at = SURROUNDS.findIndex(([name]) => name === this.surround);
+    this.setSurround(SURROUNDS[(at + 1) % SURROUNDS.length][0]);
   }
 
   toggleEqual() {
     this.isAll = !this.isAll;
     this.drawValues();
+    this.options.onChange();
   }
 
   swap() {
@@ -351,7 +316,15 @@ class Viewer {
 
   pan(dx, dy) {
     const size = this.reference()?.size;
-    if (size && this.view.zoom) this.setView(panned(this.view, [devicePx(dx), devicePx(dy)], size, this.frame));
+    const moved = [dx, dy].map((px) => px * devicePixelRatio); // not rounded: many small moves are one large one
+    if (size && this.view.zoom) this.setView(panned(this.view, moved, size, this.frame));
+  }
+
+  // What is seen of a picture, as shares of it.
+  seenOf(at) {
+    const view = this.viewFor(at), half = halves(view, this.pictures[at].size, this.frame, this.scaleFor(at));
+    const [width, height] = half.map((share) => Math.min(0.5, share));
+    return [Math.max(0, view.x - width), Math.max(0, view.y - height), 2 * width, 2 * height];
   }
 
   spotOf(picture, name) { return picture.spec.spots?.[name] ?? this.spots[name]; }
@@ -366,14 +339,14 @@ class Viewer {
   setSpot(name, rectangle, picture) {
     if (picture.spec.spots) picture.spec = { ...picture.spec, spots: { ...picture.spec.spots, [name]: rectangle } };
     else this.spots[name] = rectangle;
-    this.drawTools();
+    this.tools.draw();
     this.options.onSpot(name, rectangle, picture.spec);
   }
 
   // Every picture goes to its own place of that name; the first one's decides the zoom.
   goTo(name) {
     const known = this.pictures.filter((picture) => picture.size && this.spotOf(picture, name));
-    if (!known.length) return;
+    if (!known.length || !this.stage.clientWidth) return;
     const middle = ([x, y, width, height]) => [x + width / 2, y + height / 2];
     const rectangle = this.spotOf(known[0], name), from = middle(rectangle);
     for (const picture of this.pictures) {
@@ -382,6 +355,27 @@ class Viewer {
     }
     this.setView(viewOf(rectangle, known[0].size, this.frame));
   }
+
+  setSpots(spots) {
+    this.spots = { ...spots };
+    this.tools.draw();
+  }
+
+  focus(at = this.active) { this.panes[this.isOne() ? 0 : at]?.frame.focus({ preventScroll: true }); }
+
+  state() { return Object.fromEntries(KEPT.map((name) => [name, this[name]])); }
+
+  // What `state` told once; what is not known any more stays as it is.
+  restore(state) {
+    const isKnown = (list, value) => list.some((each) => each.includes(value));
+    for (const name of KEPT) if (typeof state[name] === typeof this[name]) this[name] = state[name];
+    if (!isKnown(MODES, this.mode)) this.mode = "side";
+    if (!Object.values(this.view ?? {}).every(Number.isFinite)) this.view = FIT;
+    if (!GAINS.includes(this.gain)) this.gain = 4;
+    this.setSurround(isKnown(SURROUNDS, this.surround) ? this.surround : "dark");
+    this.rebuild();
+    this.drawValues();
+  }
 }
 
 window.SidelightViewer = {
@@ -389,7 +383,14 @@ window.SidelightViewer = {
     const viewer = new Viewer(element, options);
     return {
       show: (list) => viewer.show(list),
-      focus: (pane = 0) => viewer.panes[pane]?.frame.focus(),
+      focus: (at) => viewer.focus(at),
+      active: () => viewer.active,
+      setActive: (at) => viewer.setActive(at),
+      setSpots: (spots) => viewer.setSpots(spots),
+      goTo: (name) => viewer.goTo(name),
+      state: () => viewer.state(),
+      restore: (state) => viewer.restore(state),
+      onKey: (event) => onKey(viewer, event), // for keys pressed elsewhere on the page
       destroy: () => viewer.destroy(),
     };
   },

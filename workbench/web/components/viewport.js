@@ -6,7 +6,7 @@
 export const ZOOMS = [1, 2, 4];
 export const FIT = Object.freeze({ zoom: 0, x: 0.5, y: 0.5 });
 
-export const fitOf = (size, frame) => Math.min(frame[0] / size[0], frame[1] / size[1]);
+const fitOf = (size, frame) => Math.min(frame[0] / size[0], frame[1] / size[1]);
 export const scaleOf = (view, size, frame) => view.zoom || fitOf(size, frame);
 
 // Left and top of the picture in the pane.
@@ -15,8 +15,7 @@ export function cornerOf(view, size, frame, scale = scaleOf(view, size, frame)) 
 }
 
 // Half of the pane as shares of the picture; 0.5 and more where the whole picture fits.
-export function halves(view, size, frame) {
-  const scale = scaleOf(view, size, frame);
+export function halves(view, size, frame, scale = scaleOf(view, size, frame)) {
   return [frame[0] / (2 * scale * size[0]), frame[1] / (2 * scale * size[1])];
 }
 

@@ -1,0 +1,64 @@
+// Keeps the form of the Create tab over a reload, takes pictures dropped anywhere on the tab, and hears Ctrl Enter.
+// Knows nothing about the form's fields. It shows nothing but the line that says where to drop.
+
+import { make } from "../components/element.js";
+
+const KEPT = "sidelight.create";
+
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT) ?? "null");
+  } catch {
+    return null; // nothing is kept here, or somebody else's text: the form begins as it is
+  }
+}
+
+export function mount(element, gradio) {
+  const tab = element.closest("[role=tabpanel]") ?? document.body;
+  const text = "Drop the picture to take over its settings";
+  const over = make("div", { className: "sidelight sl-drop-here", hidden: true, text });
+  const isSeen = () => tab.checkVisibility();
+  let isReady = false;
+
+  gradio.watch((value) => {
+    if (value?.is_ready) isReady = true;
+    if (!isReady || !value?.form) return;
+    try {
+      localStorage.setItem(KEPT, JSON.stringify(value.form));
+    } catch {
+      isReady = false; // no room, or not allowed: the form is lost on reload, and nothing else
+    }
+  });
+
+  const bringsFile = (event) => isSeen() && event.dataTransfer?.types.includes("Files");
+  const isOnZone = (event) => Boolean(event.target.closest?.(".sl-zone"));
+  document.addEventListener("dragover", (event) => {
+    if (!bringsFile(event)) return;
+    event.preventDefault();
+    over.hidden = isOnZone(event);
+  });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) over.hidden = true; });
+  document.addEventListener("drop", async (event) => {
+    over.hidden = true;
+    if (!bringsFile(event) || isOnZone(event)) return;
+    event.preventDefault();
+    const [file] = event.dataTransfer.files;
+    const sent = file && await gradio.upload(file).catch(() => null);
+    gradio.send.dropped({ path: sent?.path ?? "", name: file?.name ?? "" });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat || !isSeen()) return;
+    event.preventDefault();
+    // a field of the light takes its text only now
+    document.activeElement?.dispatchEvent(new Event("change", { bubbles: true }));
+    document.querySelector("#create-make")?.click();
+  }, true);
+  let wasSeen = true;
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    if (isIntersecting && !wasSeen) gradio.send.seen({});
+    wasSeen = isIntersecting;
+  }).observe(tab);
+
+  element.replaceChildren(over);
+  gradio.send.ready({ form: kept() });
+}

@@ -1,0 +1,136 @@
+"""The Create tab: a form at the left, what is made of it at the right. Knows nothing about how pictures are made.
+
+A callback turns values into a Brief and a Brief into what the parts show; what a Brief means stands in
+`workbench.web.brief`, what a checkpoint offers in `workbench.web.offer`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipelines.errors import InputError
+from workbench.web import brief as meaning
+from workbench.web import offer as offering
+from workbench.web.brief import NAMES, Brief, Past
+from workbench.web.component import component
+from workbench.web.last import Last
+from workbench.web.site import Site
+from workbench.web.tabs import create_fill, create_form, create_words
+from workbench.web.tabs.create_form import Form
+from workbench.web.tabs.create_words import Desk
+
+QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+HISTORY_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Create:
+    """The form as other tabs use it. `inputs` are its fields in a fixed order."""
+
+    inputs: tuple[Any, ...]
+    site: Site = field(repr=False)
+
+    def given(self, *values: Any) -> dict[str, list[str]]:
+        """The texts of the flags that the form stands for, by field, as `sweeps.sweep.from_flags` reads them.
+
+        One seed, however many pictures are asked for. Raises InputError for a start image from elsewhere.
+        """
+        brief = Brief.of(values)
+        meaning.refuse_elsewhere(brief.start, create_fill.folders(self.site))
+        return meaning.given(brief, offering.of(brief.checkpoint, self.site.lookup))
+
+    def handed(self, target: str, site: Site, run: str, key: str) -> list[Any]:
+        """The form's fields after a picture of a run was handed on; as they are where it cannot be."""
+        try:
+            return updates(create_fill.handed(target, site, run, key))
+        except InputError:
+            return updates({})
+
+    def read(self, path: Path) -> list[Any]:
+        """The form's fields after a picture of Sidelight or another tool; raises InputError if it says nothing."""
+        return updates(create_fill.read(path).changes)
+
+
+def updates(changes: dict[str, Any]) -> list[Any]:
+    """What Gradio is told of each field: its new value, or nothing."""
+    return [changes.get(name, gr.skip()) for name in NAMES]
+
+
+def build(site: Site) -> Create:
+    """The tab's parts, and what follows from what."""
+    choices = offering.choices()
+    with gr.Row(elem_classes="sl-split"):
+        with gr.Column(scale=0, min_width=424, elem_classes="sl-form"):
+            first = offering.of(choices[0][1] if choices else "", site.lookup)
+            form = create_form.build(choices, first)
+        with gr.Column(elem_classes="sl-stage-side"):
+            stage = component("page/create.js", events=("made",), name="create-stage")
+    keeper = component("page/form.js", events=("ready", "seen", "dropped"), height="0", name="create-keeper")
+    past = gr.State(Past(), time_to_live=HISTORY_SECONDS)
+    desk = Desk(site, Last(site), create_fill.folders(site))
+    _follow(form, keeper, past, desk)
+    _fill(form, keeper, past, desk)
+    _make(form, stage, desk)
+    return Create(form.inputs, site)
+
+
+def _follow(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
+    """What every change of the form is answered with."""
+    told = [
+        form.readout,
+        form.lights,
+        form.start_zone,
+        form.refusal,
+        form.estimate,
+        form.ratio,
+        keeper,
+        past,
+        form.undo,
+    ]
+    changes = [each.change for each in form.inputs]
+    gr.on(changes, desk.told, [*form.inputs, past], told, trigger_mode="always_last", **QUICK)
+    shaping = [form.fields[name] for name in ("checkpoint", "light", "true_guidance", "start", "mask")]
+    shaped = [form.fields[name] for name in create_words.SHAPED]
+    gr.on(
+        [each.change for each in shaping], desk.shaped, [*form.inputs], [form.state, *shaped],
+        trigger_mode="always_last", **QUICK,
+    )  # fmt: skip
+
+
+def _fill(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
+    """What fills fields beside a person's typing."""
+    fields = form.fields
+    form.lights.choose(desk.lit, None, [fields["light"], fields["light_fields"]], **QUICK)
+    form.readout.mend(desk.mended, [*form.inputs], [fields["prompt"], fields["negative"]], **QUICK)
+    form.ratio.input(desk.sized, [form.ratio, fields["checkpoint"]], [fields["width"], fields["height"]], **QUICK)
+    form.new_seed.click(meaning.new_seed, None, fields["seed"], **QUICK)
+    start = [fields["start"], fields["mask"], form.start_zone]
+    form.start_zone.dropped(desk.started, None, start, **QUICK)
+    form.start_zone.cleared(desk.cleared, None, start, **QUICK)
+    form.undo.click(desk.undone, past, [*form.inputs, past], **QUICK)
+    keeper.dropped(desk.dropped, None, [form.was_read, *form.inputs], **QUICK)
+    shown = [
+        form.readout,
+        form.lights,
+        form.start_zone,
+        form.refusal,
+        form.estimate,
+        form.ratio,
+        keeper,
+        past,
+        form.undo,
+    ]
+    shaped = [form.state, *(fields[name] for name in create_words.SHAPED)]
+    restored = keeper.ready(desk.restored, [*form.inputs], [*form.inputs, keeper], **QUICK)
+    restored.then(desk.shaped, [*form.inputs], shaped, **QUICK).then(desk.told, [*form.inputs, past], shown, **QUICK)
+    seen = keeper.seen(desk.choices, None, fields["checkpoint"], **QUICK)
+    seen.then(desk.shaped, [*form.inputs], shaped, **QUICK)
+
+
+def _make(form: Form, stage: Any, desk: Desk) -> None:
+    """Make: the seed that is taken, what is refused, and the job that the stage follows."""
+    made = form.make.click(create_words.asking, None, form.refusal, **QUICK)
+    made.then(desk.make, [*form.inputs], [form.fields["seed"], form.refusal, stage], **QUICK)
+    stage.made(desk.estimated, [*form.inputs], form.estimate, **QUICK)
