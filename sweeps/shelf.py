@@ -274,15 +274,19 @@ def _check_is_run(run: Path) -> None:
 
 def _size(folder: Path) -> int:
     """Bytes of all files in a folder; links are not followed, what vanishes meanwhile is not counted."""
-    total = 0
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                is_folder = entry.is_dir(follow_symlinks=False)
-                total += _size(Path(entry.path)) if is_folder else entry.stat(follow_symlinks=False).st_size
+            return sum(_size_of(entry) for entry in entries)
     except OSError:
-        return total
-    return total
+        return 0
+
+
+def _size_of(entry: os.DirEntry[str]) -> int:
+    try:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        return _size(Path(entry.path)) if is_folder else entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0
 
 
 def _held(run: Path) -> Lock:

@@ -8,13 +8,24 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["DIFFUSERS_VERBOSITY"] = "error"
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.bare_page import chromium
+
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine is no fault of the code
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, once a module: its engine runs an event loop, which other tests must not find running."""
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

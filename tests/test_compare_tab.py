@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bare_page import FAULTS, chromium, press
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -24,6 +23,7 @@ from sweeps.plan import cells, plan_of
 from sweeps.prepare import Prepared, RunNumerics
 from sweeps.run import run
 from sweeps.sweep import Sweep
+from tests.bare_page import FAULTS, press
 from tests.small import numerics, opener
 from tests.test_components import expected, seen_in
 from tests.test_components import settle as settle_pictures
@@ -67,12 +67,6 @@ def prepared(folder: Path, guidance: Sequence[float] = (2, 4, 6), seeds: Sequenc
 
 def key_at(ready: Prepared, column: int, row: int) -> str:
     return next(cell.recipe.key for cell in ready.cells.cells if (column, row) in cell.places)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -280,7 +274,7 @@ def test_ticks_are_counted_beside_what_differs(ready: Prepared, open_tab: Callab
     table = tab.locator(".sl-ticks tbody tr")
     table.first.wait_for()
     assert table.first.inner_text().split("\t") == [
-        "2", "2", "1", "0 of 1", "0 of 1", "4.0 of 1", "1 of 1",
+        "2", "2", "1", "0 of 1", "0 of 1", "4.0 (1)", "1 of 1",
     ]  # fmt: skip
     assert tab.evaluate(FAULTS) == [], "all of the tab is grey, and every text has contrast"
     tab.get_by_label("only where all are marked").check()
@@ -355,3 +349,29 @@ def test_the_next_picture_is_found_as_one_reads_and_around_holes(ready: Prepared
         return [order, telling(axes, [...cells.values()]).map(({ key }) => key), telling(axes, [])];
     }""")
     assert order == [["1,0", "3,0", "1,1", "0,2"], ["1,0", "1,1"], []]
+
+
+def test_a_long_text_is_cut_to_where_it_differs_and_unfolds(open_tab: Callable[..., Any]) -> None:
+    tab = open_tab()
+    same = "an old woman by a window, " * 20
+    told = tab.evaluate(
+        """async ([one, other]) => {
+        const { valuesTable } = await import("/assets/components/values.js");
+        const { table } = valuesTable([["A", [["prompt", one]]], ["B", [["prompt", other]]]], false);
+        document.body.append(table);
+        const texts = () => [...table.querySelectorAll("td")].map((cell) => cell.textContent);
+        const cut = texts();
+        table.querySelector("button").click();
+        const whole = texts();
+        const isHeld = document.activeElement === table.querySelector("button");
+        table.querySelector("button").click();
+        return [cut, whole, isHeld, texts()];
+    }""",
+        [f"{same}hard light", f"{same}soft light"],
+    )
+    cut, whole, is_held, again = told
+    assert [text[:1] + text[-10:] for text in cut] == ["…hard light", "…soft light"]
+    assert max(map(len, cut)) < 150
+    assert whole == [f"{same}hard light", f"{same}soft light"]
+    assert is_held
+    assert again == cut

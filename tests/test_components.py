@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bare_page import FAULTS, MARKUP, REASON, ROOT, SIZE, Site, chromium, noise, png, press, served, tabs
 from numpy.typing import NDArray
 from PIL import Image
+
+from tests.bare_page import FAULTS, MARKUP, REASON, ROOT, SIZE, Site, noise, png, press, served, tabs
 
 MOUNT_VIEWER = """(pictures) => {
     window.heard = {walked: [], spots: []};
@@ -25,12 +26,6 @@ MOUNT_VIEWER = """(pictures) => {
 def site() -> Iterator[Site]:
     with served() as site:
         yield site
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

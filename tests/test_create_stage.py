@@ -16,12 +16,13 @@ MOUNT = """async (first) => {
     const { mount } = await import("/making.js");
     document.head.append(Object.assign(document.createElement("link"), {rel: "stylesheet", href: "/making.css"}));
     window.now = {live: {cells: {}, preview: null}, ...first};
-    window.heard = {acts: [], steered: [], made: 0};
+    window.heard = {acts: [], steered: [], made: 0, asked: 0, first: 0};
     const actions = [["create", "Use settings", "u", "Take over"], ["start", "img2img", "i", "Begin from it"]];
     window.making = mount(document.getElementById("place"), {actions, onMade: () => heard.made++,
+        emptyActions: [["First", () => heard.first++]],
         onAct: (name, {key}) => heard.acts.push([name, key]),
         source: {live: async () => now.live,
-            last: async () => { if (now.fault) throw new Error(now.fault); return now; },
+            last: async () => { heard.asked++; if (now.fault) throw new Error(now.fault); return now; },
             cancel: async (job) => heard.steered.push(["cancel", job.id]),
             retry: async (job) => heard.steered.push(["retry", job.id])}});
 }"""
@@ -43,12 +44,6 @@ def job(**said: Any) -> dict[str, Any]:
 def site() -> Iterator[bare_page.Site]:
     with bare_page.served() as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with bare_page.chromium() as found:
-        yield found
 
 
 @pytest.fixture
@@ -90,6 +85,29 @@ def test_progress_is_told_in_words_until_the_picture_is_there(stage: Callable[..
     assert tab.evaluate("heard.made") == 1
     assert not tab.is_visible(".sl-making-job")
     assert tab.evaluate(FAULTS) == []
+
+
+def test_what_was_shown_comes_back_when_its_successor_is_cancelled(stage: Callable[..., Any]) -> None:
+    tab = stage(1, [])
+    shown(tab, "/noise0.png")
+    tab.evaluate("(jobs) => { now.jobs = jobs; }", [job(state="waiting")])
+    told(tab, "waits for the worker, which begins in a moment")
+    tab.evaluate("now.jobs = []")
+    tab.wait_for_function("document.querySelector('.sl-making-frame > img').checkVisibility()")
+    shown(tab, "/noise0.png")
+    assert not tab.is_visible(".sl-making-frame > .sl-words")
+
+
+def test_an_empty_stage_offers_what_to_do_first_and_a_press_is_not_lost(stage: Callable[..., Any]) -> None:
+    tab = stage(0, [])
+    first = tab.get_by_role("button", name="First")
+    first.focus()
+    asked = tab.evaluate("heard.asked")
+    tab.wait_for_function("(asked) => heard.asked >= asked + 2", arg=asked)  # drawn again, and still the same button
+    assert first.evaluate("(button) => button === document.activeElement")
+    first.click()
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("heard.first") == 2
 
 
 def test_a_failed_job_says_why_and_can_be_tried_again(stage: Callable[..., Any]) -> None:

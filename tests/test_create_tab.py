@@ -25,7 +25,7 @@ from tests.bare_page import FAULTS
 from tests.page_server import wait_for
 from tests.small import SIDE, numerics, opener
 from tests.test_guard import served
-from workbench.jobs import INTERACTIVE, Job
+from workbench.jobs import INTERACTIVE, OVERNIGHT, Job
 from workbench.queue import Queue
 from workbench.web import brief as meaning
 from workbench.web.brief import NAMES
@@ -64,12 +64,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def page(site: Site) -> Iterator[bare_page.Site]:
     with served(app(site, Door())) as port:
         yield bare_page.Site(url=f"http://127.0.0.1:{port}")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with bare_page.chromium() as found:
-        yield found
 
 
 @pytest.fixture
@@ -144,6 +138,15 @@ def shown(tab: Any, key: str) -> None:
     )
 
 
+def test_the_demo_sweep_is_one_click_away_from_an_empty_page(opened: Callable[[], Any], site: Site) -> None:
+    tab = opened()
+    tab.click(".sl-making button:has-text('Start the demo sweep: 24 pictures, about')")
+    (job,) = wait_for(lambda: site.queue.jobs("waiting"), "no sweep is queued")
+    assert (job.name, job.cells, job.priority) == ("demo", 24, OVERNIGHT)
+    tab.wait_for_selector(".sl-cell.sl-waiting")
+    site.queue.wish(job.id, "cancel")
+
+
 def test_the_first_picture_needs_one_key_and_survives_a_reload(opened: Callable[[], Any], site: Site) -> None:
     tab = opened()
     form(tab, light="window", seed="")
@@ -192,6 +195,18 @@ def test_settings_of_a_picture_make_the_same_picture_and_can_be_undone(
         undo = "#create-undo"
 
 
+def test_a_picture_that_is_gone_gives_nothing_and_says_so(opened: Callable[[], Any], site: Site) -> None:
+    tab = opened()
+    job = queued(tab, site)
+    (key,) = make(site)
+    shown(tab, key)
+    job.folder.rename(site.runs.parent / "away")
+    tab.click("text=Use settings")
+    tab.wait_for_selector(".sl-said:has-text('That picture is gone')")
+    assert form(tab)["keep_seed"] is False
+    (site.runs.parent / "away").rename(job.folder)
+
+
 def test_a_picture_of_another_tool_fills_the_form_and_says_what_it_left_out(
     opened: Callable[[], Any], tmp_path: Path
 ) -> None:
@@ -229,6 +244,11 @@ def test_a_dropped_start_image_is_begun_from_and_cleared(opened: Callable[[], An
 def test_what_cannot_be_is_said_in_one_line_and_queues_nothing(opened: Callable[[], Any], site: Site) -> None:
     tab = opened()
     jobs = len(site.queue.jobs())
+    tab.fill("#create-steps input", "many")
+    tab.wait_for_selector("#create-steps input[aria-invalid=true]")
+    assert "steps 'many' is no number; write one" in tab.inner_text(".sl-make-foot")
+    tab.fill("#create-steps input", "")
+    tab.wait_for_function("!document.querySelector('[aria-invalid=true]')")
     tab.fill("#create-guidance input", "4,5")
     tab.wait_for_function("document.querySelector('.sl-make-foot').textContent.includes('means 2 values')")
     tab.click("#create-make")

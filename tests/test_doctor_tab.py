@@ -6,18 +6,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bare_page import FAULTS, MARKUP, chromium
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
+from tests.bare_page import FAULTS, MARKUP
 from tests.test_guard import served
 from workbench.doctor import Finding, Report, Section
 from workbench.doctor_command import shown
@@ -107,7 +107,7 @@ def test_one_at_a_time_and_the_last_report_outlives_the_page(tmp_path: Path) -> 
     (tmp_path / "go").touch()
     told = ended(client)
     assert (told["state"], told["error"]) == ("done", "")
-    assert (tmp_path / "words").read_text() == "doctor --json --quick"
+    assert (tmp_path / "words").read_text() == f"doctor --json --runs {tmp_path / 'runs'} --quick"
     report = told["report"]
     assert (report["verdict"], report["is_broken"], report["is_quick"]) == (REPORT.verdict, True, True)
     assert report["advice"] == ["bring it back", "take the other build"]
@@ -167,12 +167,6 @@ def _lives(number: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.mark.browser
 def test_the_tab_runs_it_by_itself_at_first_and_shows_what_was_found(browser: Any, tmp_path: Path) -> None:
     faults: list[str] = []
@@ -200,6 +194,6 @@ def test_the_tab_runs_it_by_itself_at_first_and_shows_what_was_found(browser: An
         (tmp_path / "answer.json").write_text(json.dumps(Report(REPORT.sections[:1]).as_dict()))
         tab.keyboard.press("w")
         tab.locator("h2", has_text="Sidelight works here").wait_for()
-        assert (tmp_path / "words").read_text() == "doctor --json"
+        assert (tmp_path / "words").read_text() == f"doctor --json --runs {tmp_path / 'runs'}"
         context.close()
     assert faults == []

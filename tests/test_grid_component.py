@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.bare_page import FAULTS, MARKUP, REASON, SIZE, Site, chromium, noise, press, served, tabs
+from tests.bare_page import FAULTS, MARKUP, REASON, SIZE, Site, noise, press, served, tabs
 
 MOUNT_GRID = """(options) => {
     window.heard = {selected: [], opened: [], retried: [], saved: 0};
@@ -37,12 +37,6 @@ MOUNT_GRID = """(options) => {
 def site() -> Iterator[Site]:
     with served() as site:
         yield site
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -108,6 +102,11 @@ def test_cells_say_their_state_in_words(grid: Callable[..., Any], site: Site) ->
     assert tab.evaluate("heard.retried") == ["key4"]
     tab.evaluate("(live) => grid.setLive(live)", live | {"is_running": False})
     assert cell_at(tab, "0,1,0").inner_text() == "waiting"
+    for state, word in (("paused", "paused"), ("cancelled", "cancelled"), ("failed", "not made")):
+        tab.evaluate("(live) => grid.setLive(live)", live | {"is_running": False, "job": {"state": state}})
+        assert cell_at(tab, "1,1,0").inner_text() == word
+        assert word in cell_at(tab, "1,1,0").get_attribute("aria-label")
+        assert f"2 {word}" in tab.locator(".sl-status").inner_text()
 
 
 @pytest.mark.browser

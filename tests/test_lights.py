@@ -150,12 +150,6 @@ def served() -> Iterator[bare_page.Site]:
         yield site
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with bare_page.chromium() as found:
-        yield found
-
-
 @pytest.fixture
 def picker(browser: Any, served: bare_page.Site) -> Iterator[Callable[[], Any]]:
     with bare_page.tabs(browser, served) as open_page:

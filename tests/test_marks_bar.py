@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from bare_page import Site, chromium, press, served, tabs
+
+from tests.bare_page import Site, press, served, tabs
 
 MOUNT_BAR = """async (target) => {
     await import("/marks_bar.js");
@@ -43,12 +44,6 @@ MOUNT_TICKS = """async () => {
 def site() -> Iterator[Site]:
     with served() as site:
         yield site
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bare_page import FAULTS, MARKUP, chromium
 from safetensors.numpy import save_file
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -14,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pipelines import listing
+from tests.bare_page import FAULTS, MARKUP
 from tests.fake_hub import FakeHub, serving
 from tests.test_fetch import BIG, FOLDER, placed
 from tests.test_guard import served
@@ -38,12 +38,6 @@ PAGE = """<!doctype html><html><head><meta charset="utf-8"><link rel="icon" href
     mountBridge(document.createElement("div"), { send: {}, watch: () => {} });
     mount(document.getElementById("place"), { send: { use: (said) => used.push(said.name) } });
 </script></head><body><div id="place"></div></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from sweeps.speed import KEPT, roughly
 from sweeps.sweep import from_flags, parse_toml
 from workbench.cli import app
 from workbench.web.outlook import COUNTED, Built, Outlook, Row, built_of, command, outlook, sweep_of
+from workbench.web.pace import WHERE, demo_seconds
 
 GIVEN = {"checkpoint": ["demo-sdxl"], "prompt": ["a portrait, side light"], "seed": ["7"], "steps": ["4"]}
 TRICKY = Built(
@@ -119,6 +120,15 @@ def test_more_places_than_are_counted_are_only_multiplied() -> None:
     seen = told(("seed", f"1..{COUNTED}:1"), ("guidance", "2,3"))
     assert (seen.error, seen.places, seen.cells) == ("", 2 * COUNTED, None)
     assert seen.command
+
+
+def test_before_a_first_run_demo_checkpoints_are_guessed_and_others_are_not() -> None:
+    seen = told(("guidance", "2,3"), ("width", "256"), ("height", "256"))
+    assert (seen.time, seen.time_by) == ("about 2 s", WHERE)  # 2 pictures, 4 steps, 2 rows: 0.1 s each
+    recipe = ask(sweep_of(Built(rows=(Row(field="steps", text="10"),)), GIVEN)).cells.cells[0].recipe
+    other = recipe.but(checkpoint=recipe.checkpoint.but(name="somebody's"))
+    assert demo_seconds([recipe]) == pytest.approx(2.0)
+    assert demo_seconds([recipe, other]) is None
 
 
 def test_warnings_are_told_with_how_many_cells_have_them() -> None:

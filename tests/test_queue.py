@@ -103,6 +103,13 @@ def test_wishes_act_at_once_on_what_waits_and_reach_the_worker_of_what_runs(queu
     assert queue.tell(job, done=4, failed=1, seconds_left=None) == ""
 
 
+def test_a_cancel_that_comes_while_a_job_is_being_paused_cancels_it(queue: Queue) -> None:
+    running = in_state(queue, "running")
+    queue.wish(running.id, "after this cell")
+    queue.wish(running.id, "cancel")
+    assert queue.end(running, "paused").state == "cancelled"
+
+
 def test_a_wish_that_comes_while_the_worker_lets_go_is_not_lost(queue: Queue) -> None:
     job = in_state(queue, "running")
     queue.wish(job.id, "pause")

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tests.bare_page import FAULTS, MARKUP, chromium, press
+from tests.bare_page import FAULTS, MARKUP, press
 from tests.test_guard import served
 from workbench.jobs import INTERACTIVE, Asked, Job
 from workbench.queue import Queue
@@ -120,12 +120,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(Queue(tmp_path / "state" / "queue.sqlite"), tmp_path / "runs")
     with site_over(desk):
         yield desk
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -399,3 +393,17 @@ def test_on_the_page_both_follow_the_queue_by_themselves(desk: Desk, open_page: 
     tab.evaluate("said.action()")
     tab.wait_for_function("document.querySelector('.sl-job-state').innerText === 'waits'")
     assert desk.queue.job(job.id).state == "waiting"
+
+
+@pytest.mark.parametrize("width", [380, 440, 700])
+def test_in_a_narrow_place_every_button_stays_inside(desk: Desk, open_page: Any, width: int) -> None:
+    desk.running(name="a long name of a run that nobody would give to one", run="first", seconds_left=6000)
+    desk.added("later", run="later")
+    desk.added("last", run="last")
+    tab = open_page()
+    tab.locator(".sl-queue").evaluate(f"(queue) => {{ queue.parentElement.style.width = '{width}px'; }}")
+    outside = tab.locator(".sl-queue button:visible").evaluate_all(
+        "(buttons) => buttons.filter((one) => one.getBoundingClientRect().right"
+        " > one.closest('.sl-queue').getBoundingClientRect().right).map((one) => one.textContent)"
+    )
+    assert outside == []

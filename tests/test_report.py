@@ -3,9 +3,7 @@
 import errno
 import io
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,6 @@ from sweeps.sheet import Limit
 MARKUP = '</script><script>window.ran = 1</script><img src=x onerror="window.ran = 1">&amp; "quoted" \u2028'
 REASON = "latents are not finite after step 3 of 28"
 SIZE = 256
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb"]
 
 
 def picture(number: int) -> NDArray[np.uint8]:
@@ -106,19 +102,6 @@ def test_a_full_disk_leaves_the_earlier_files_whole(tmp_path: Path, room: int) -
     assert (report.read_bytes() == before[report]) == (room == 0)
     assert report.read_text().rstrip().endswith("</html>")
     assert not list(tmp_path.glob("*.part"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        assert not os.environ.get("SIDELIGHT_REQUIRE_BROWSER"), "no chromium found, and the browser tests must run here"
-        pytest.skip("no chromium found: install one to run the browser tests")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,17 @@ def test_runs_are_listed_with_what_was_done(runs: Path) -> None:
     assert "sweep.toml" in rows["broken"]["fault"]
     assert (rows["asked"]["progress"]["cells"], rows["asked"]["fault"]) == (0, "")
     assert client(runs / "absent").get("/api/runs").json() == {"runs": []}
+
+
+def test_of_one_day_the_run_that_did_something_last_comes_first(runs: Path) -> None:
+    for name, year in (("later", "2027"), ("a-early", "2025")):
+        shutil.copytree(runs / NAME, runs / f"2026-01-02-{name}")
+        book = runs / f"2026-01-02-{name}" / journal.NAME
+        book.write_text(re.sub(r'"at": ?"\d{4}', f'"at":"{year}', book.read_text()))
+    (runs / "2026-01-02-asked").mkdir()
+    shutil.copy(runs / NAME / SWEEP, runs / "2026-01-02-asked" / SWEEP)
+    rows = client(runs).get("/api/runs").json()["runs"]
+    assert [row["run"][11:] for row in rows] == ["asked", "later", "window", "a-early"]
 
 
 def test_list_follows_a_run_and_forgets_one_that_went(runs: Path) -> None:

@@ -17,7 +17,7 @@ from pipelines.store import Store
 from sweeps import marks, shelf
 from sweeps.marks import Mark
 from sweeps.prepare import PLAN
-from tests.bare_page import FAULTS, chromium, press
+from tests.bare_page import FAULTS, press
 from tests.crash import Quick
 from tests.test_guard import served
 from tests.test_routes import MARKUP, made, prepared
@@ -55,7 +55,6 @@ def kept_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ready = prepared(runs / name, guidance)
         bad = frozenset({ready.cells.cells[0].recipe.key} if name == FAILED else ())
         made(ready, bad=bad)
-        (runs / name / ".reserve").unlink()
         text = (runs / name / "sweep.toml").read_text()
         (runs / name / "sweep.toml").write_text(text.replace("window <b>", name[11:]))
     first = Store(runs / SINGLE).keys()[0]
@@ -84,12 +83,6 @@ def address(site: Site) -> Iterator[str]:
     assets = [Mount(f"/assets/{name}", StaticFiles(directory=WEB / name)) for name in ("components", "page")]
     with served(Guard(api(site.runs, more=[*parts, *assets]))) as port:
         yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -153,9 +146,9 @@ def test_runs_are_found_sorted_and_filtered(opened: Callable[..., Any], site: Si
     press(tab, "Escape")
     until(tab, SHOWN, [WINDOW, FAILED, STOPPED])
     tab.keyboard.type("alone")
-    until(tab, "document.querySelector('.sl-shelf .sl-empty').textContent", (
-        "No run fitsTake out a word or a filter. 1 single picture would, and is hidden."
-    ))  # fmt: skip
+    until(tab, SHOWN, [SINGLE])  # single pictures give way to other runs, not to an empty list
+    tab.keyboard.type(" nowhere")
+    until(tab, "document.querySelector('.sl-shelf .sl-empty').textContent", "No run fitsTake out a word or a filter.")
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_label("Rating", exact=True).select_option("4")
     until(tab, SHOWN, [STOPPED])
@@ -191,6 +184,11 @@ def test_keys_walk_and_open_and_the_report_follows(opened: Callable[..., Any]) -
     tab.get_by_role("dialog", name="All keys").wait_for()
     press(tab, "?", "ArrowDown")
     chosen(tab, STOPPED)
+    tab.evaluate("document.body.prepend(Object.assign(document.createElement('button'), {role: 'tab', id: 'its'}))")
+    tab.locator("#its").focus()
+    press(tab, "e")
+    tab.get_by_role("heading", name="Export pictures of").wait_for()  # as after choosing the tab
+    press(tab, "Escape")
     tab.locator(".sl-report .sl-picture").first.click()
     until(tab, "new URLSearchParams(location.search).getAll('cell').length", 1)
     assert tab.evaluate("new URLSearchParams(location.search).get('tab')") == "compare"
@@ -202,9 +200,11 @@ def test_what_is_put_away_is_taken_back_by_undo_and_from_the_trash(opened: Calla
     until(tab, SHOWN, [FAILED, STOPPED])
     chosen(tab, FAILED)
     assert not (site.runs / WINDOW).exists()
-    tab.get_by_role("button", name="Undo").click()
+    tab.get_by_role("button", name="Undo").focus()
+    press(tab, "Enter")
     until(tab, SHOWN, [WINDOW, FAILED, STOPPED])
     chosen(tab, WINDOW)
+    until(tab, "document.activeElement.dataset.run", WINDOW)  # the button is gone; the keys go on in the list
     press(tab, "Delete")
     until(tab, SHOWN, [FAILED, STOPPED])
     press(tab, "Delete")

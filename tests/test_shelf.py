@@ -9,6 +9,7 @@ import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -379,3 +380,17 @@ def test_commands_refuse_with_one_line(app: typer.Typer, shelved: Path) -> None:
         assert isinstance(ended.exception, InputError), words
         assert reason in str(ended.exception)
         assert len(str(ended.exception).splitlines()) == 1
+
+
+def test_what_vanishes_during_the_count_hides_nothing_else(shelved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shelved / NAME
+    (folder / "a.part").write_bytes(b"x" * 1000)
+    whole, scandir = info(folder).bytes, os.scandir
+
+    def losing(place: Path) -> Any:
+        entries = sorted(scandir(place), key=lambda entry: entry.name)
+        (folder / "a.part").unlink(missing_ok=True)
+        return contextlib.nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", losing)
+    assert info(folder).bytes == whole - 1000

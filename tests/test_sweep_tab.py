@@ -16,7 +16,7 @@ from sweeps.plan import plan_of
 from sweeps.prepare import SWEEP, Prepared, RunNumerics, ask
 from sweeps.run import run
 from sweeps.sweep import read_toml
-from tests.bare_page import FAULTS, MARKUP, chromium, press
+from tests.bare_page import FAULTS, MARKUP, press
 from tests.page_server import wait_for
 from tests.small import SmallEngine, numerics
 from tests.test_guard import served
@@ -108,12 +108,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield desk
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def tab(desk: Desk, browser: Any) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -155,6 +149,7 @@ def test_a_sweep_is_put_together_started_and_watched(tab: Any, desk: Desk) -> No
     assert "--guidance=2,3,4 --steps=2,3" in tab.get_by_label("Command", exact=True).inner_text()
     tab.get_by_label("Copy Command").click()
     tab.locator("summary button", has_text=re.compile("Copied|Selected")).wait_for()
+    tab.evaluate("document.activeElement.blur()")  # the button that copies stands in the form too
     press(tab, "Control+Enter")
     assert desk.queue.jobs() == (), "keys outside the form start nothing"
     rows(tab).nth(1).focus()
@@ -257,6 +252,17 @@ def test_the_demo_sweep_is_one_click_away(tab: Any, desk: Desk) -> None:
     tab.get_by_role("combobox", name="checkpoint").wait_for()
     assert [(job.cells, job.state) for job in desk.queue.jobs()] == [(24, "waiting")]
     assert tab.locator(".sl-cell.sl-waiting").count() == 12, "one page a checkpoint"
+
+
+def test_all_keys_are_told_from_anywhere_but_a_field(tab: Any) -> None:
+    tab.get_by_role("button", name="Start the demo sweep").click()
+    tab.locator(".sl-cell.sl-waiting").first.wait_for()
+    tab.get_by_label("Name").focus()
+    press(tab, "?")
+    assert not tab.get_by_role("dialog").is_visible()
+    tab.get_by_role("button", name="Clear").focus()
+    press(tab, "?")
+    assert tab.get_by_role("dialog").is_visible()
 
 
 def test_axes_are_added_moved_and_taken_away_by_keys(tab: Any) -> None:

@@ -424,6 +424,21 @@ def test_a_worker_is_asked_to_end_and_what_waits_finds_the_place_free(
     assert stop_worker(queue) is None
 
 
+def test_a_worker_whose_watch_was_killed_is_asked_to_end_all_the_same(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    job = added(queue, cells=900)
+    process = ensure_worker(queue, command=SMALL_WATCH)
+    assert process is not None
+    until(lambda: queue.job(job.id).done)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(DEADLINE)
+    assert stop_worker(queue) is not None
+    until(lambda: living(queue) is None)
+    assert queue.job(job.id).state == "waiting"
+
+
 def test_watch_and_worker_killed_together_are_buried_by_the_next_one(
     queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

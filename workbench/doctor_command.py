@@ -3,6 +3,7 @@
 import json
 import textwrap
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from workbench import doctor_kernels as kernels
 from workbench import doctor_machine as machine
 from workbench import doctor_models as checkpoints
 from workbench.doctor import Report, Section, examined, private
+from workbench.sweep_commands import RUNS
 
 WIDTH, NAMES = 80, 16  # columns of a terminal and of an issue's text, and of the names
 
@@ -20,19 +22,20 @@ def doctor(
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Read every byte of every checkpoint and really compile something.")
     ] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="Where run folders are made.")] = RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what is here, what works, what fits, how fast, and what to change; exit code 1 if something is broken.
 
     Nothing private is printed: it can be pasted into an issue as it is.
     """
-    report = Report(examine(quick=quick, thorough=thorough))
+    report = Report(examine(quick=quick, thorough=thorough, runs=runs))
     typer.echo(json.dumps(report.as_dict()) if as_json else shown(report))
     if report.broken:
         raise typer.Exit(1)
 
 
-def examine(*, quick: bool, thorough: bool) -> tuple[Section, ...]:
+def examine(*, quick: bool, thorough: bool, runs: Path = RUNS) -> tuple[Section, ...]:
     """Every section, in the order in which they are read."""
     quantisation = {} if quick else {"quantisation": kernels.quantisation}
     compiling = {"compile": kernels.compiling} if thorough else {}
@@ -41,7 +44,7 @@ def examine(*, quick: bool, thorough: bool) -> tuple[Section, ...]:
         examined("system", {"system": machine.system, "torch build": machine.torch_build}),
         examined("hardware", {"GPU": machine.gpus, "processor": machine.processor, "memory": machine.memory}),
         examined("kernels", {"attention": kernels.attention, **quantisation, **compiling}),
-        examined("disk", {"disk": machine.disk}),
+        examined("disk", {"disk": partial(machine.disk, machine.places(runs))}),
         examined("models", {"models": partial(checkpoints.models, thorough=thorough)}),
         examined("what fits", {"what fits": checkpoints.fits}),
         examined("speed", {"speed": checkpoints.remembered, **timing}),

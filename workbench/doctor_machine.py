@@ -147,14 +147,18 @@ def memory() -> Iterator[Finding]:
     )
 
 
-def disk(places: Mapping[str, Path] | None = None) -> Iterator[Finding]:
-    """Room where runs, models and the cache lie, whether they can be written, and what kind of disk that is."""
-    own = {
-        "runs": Path("~/Sidelight/runs").expanduser(),
+def places(runs: Path) -> dict[str, Path]:
+    """Where runs, models and the cache lie."""
+    return {
+        "runs": runs.expanduser(),
         "models": listing.models_folder(),
         "cache": user_cache_path("sidelight"),
     }
-    for name, place in (places or own).items():
+
+
+def disk(places: Mapping[str, Path]) -> Iterator[Finding]:
+    """Room in these places, whether they can be written, and what kind of disk that is."""
+    for name, place in places.items():
         yield _place(name, place)
 
 

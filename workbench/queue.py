@@ -131,8 +131,8 @@ class Queue:
         return wish
 
     def end(self, job: Job, state: State, error: str = "") -> Job:
-        """The worker lets go of a job. One that would wait again is paused or cancelled if that is wished by now."""
-        becomes = _AS_WISHED.format("'waiting'") if state == "waiting" else f"'{state}'"
+        """The worker lets go of a job. One that is not over is paused or cancelled if that is wished by now."""
+        becomes = _AS_WISHED.format(f"'{state}'") if state in OPEN else f"'{state}'"
         with self._file.writing() as database:
             row = database.execute(
                 f"UPDATE jobs SET state = {becomes}, error = ?, wish = '', worker = NULL, seconds_left = NULL, "

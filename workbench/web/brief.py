@@ -5,7 +5,7 @@ A Brief is text as a person typed it; "" means "as the checkpoint likes it".
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ MOST_PICTURES = 8
 SEED_BITS = 32  # a seed that people can read out to each other; larger ones are taken as they are
 AS_TYPED = ("width", "height", "steps", "guidance", "true_guidance", "guidance_interval", "clip_skip", "text_tokens")
 """Numbers, given to the grammar of axes as they were typed."""
+ONE_NUMBER = ("width", "height", "steps", "guidance", "true_guidance", "clip_skip", "text_tokens", "strength")
 START, REFERENCE = "0.6", "0.5"
 """Strength with which a picture is handed on: made again on its own base, or only pulled towards its texture."""
 
@@ -154,6 +155,7 @@ def _exact(name: str, text: str) -> list[str]:
 def sweep(brief: Brief, offer: Offer) -> Sweep:
     """What Make asks for: one picture, or several with the seeds counted up. Raises InputError."""
     asked = given(brief, offer)
+    _refuse_words(asked)
     if brief.pictures > 1:
         asked["seed"] = [_counted(brief.seed.strip() or "0", brief.pictures)]
     made = from_flags(name_of(brief), asked)
@@ -165,6 +167,14 @@ def sweep(brief: Brief, offer: Offer) -> Sweep:
                 "decimal number, and vary values in the Sweep tab"
             )
     return made
+
+
+def _refuse_words(asked: Mapping[str, Sequence[str]]) -> None:
+    """Raise SweepError for a number without a digit; the grammar's own advice would be a range."""
+    for name in (*ONE_NUMBER, "seed"):
+        for text in asked.get(name, ()):
+            if not any(map(str.isdigit, text)):
+                raise SweepError(f"{name} {text!r} is no number; write one, or nothing for what is usual")
 
 
 def _counted(first: str, pictures: int) -> str:

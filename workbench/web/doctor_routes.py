@@ -105,7 +105,7 @@ class Kept(Frozen):
 
 def routes(site: Site, *, command: Sequence[str] = COMMAND) -> list[BaseRoute]:
     """The routes; the last report lies beside the queue."""
-    examination = Examination(site.queue.path.parent / KEPT, command=command)
+    examination = Examination(site.queue.path.parent / KEPT, command=(*command, "--runs", str(site.runs)))
 
     def told(_: Request) -> Response:
         return _json(examination.told())

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from pipelines import schedulers
 from pipelines.errors import InputError
-from pipelines.families import FAMILIES
 from pipelines.frozen import Frozen
 from pipelines.recipe import Recipe
 from pipelines.store import Sidecar, Store
@@ -18,6 +16,7 @@ from sweeps.overview import values_of
 from workbench.jobs import INTERACTIVE, OPEN, Job
 from workbench.web.answers import one_line
 from workbench.web.inside import known
+from workbench.web.pace import work
 from workbench.web.site import Site
 from workbench.web.watched import VERSION
 
@@ -90,7 +89,7 @@ class Last:
                 recipe.checkpoint.name, recipe.width, recipe.height, recipe.checkpoint.family,
             )  # fmt: skip
             if is_like and seconds > 0:
-                return seconds * _work(recipe) / _work(made)
+                return seconds * work(recipe) / work(made)
         return None
 
     def _jobs(self) -> list[Job]:
@@ -124,11 +123,6 @@ def _sidecar(folder: Path, key: str) -> Sidecar | None:
         return Store(folder).sidecar(key)
     except InputError:  # damaged: the Runs tab and `sidelight check` say so
         return None
-
-
-def _work(recipe: Recipe) -> float:
-    family = FAMILIES[recipe.checkpoint.family]
-    return schedulers.evaluations_of(recipe) * family.rows(recipe) * family.calls(recipe)
 
 
 def _picture(run: str, sidecar: Sidecar) -> LastPicture:

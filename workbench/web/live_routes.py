@@ -69,7 +69,7 @@ def routes(site: Site) -> list[BaseRoute]:
         name = request.path_params["run"]
         folder = known(site.runs, name)
         if folder is None:
-            raise HTTPException(404, f"there is no run {name[:60]!r} here; /api/runs lists those there are")
+            raise HTTPException(404, f"there is no run {name[:60]!r} here; the Runs tab lists those there are")
         answer = answer_of(folder, site.queue.of(folder))
         return Response(answer.model_dump_json(), media_type="application/json", headers={"cache-control": "no-store"})
 

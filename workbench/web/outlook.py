@@ -22,6 +22,7 @@ from sweeps.sweep import REPLACE, UNSAID, Sweep, from_flags, to_toml
 from workbench.asking import size_text
 from workbench.web.answers import one_line
 from workbench.web.layout import Lookup
+from workbench.web.pace import WHERE, demo_seconds
 
 Given = Mapping[str, Sequence[str]]
 """For each field the texts of its flags."""
@@ -78,7 +79,8 @@ class Outlook(Frozen):
     """What there is to say. `error` refuses the whole; else `cells` is how many pictures, None where `places` are too
     many to be counted at every change.
 
-    `base` is what no cell has otherwise, as (name, text); `schedulers` are those that its checkpoint can use.
+    `base` is what no cell has otherwise, as (name, text); `schedulers` are those that its checkpoint can use; `time_by`
+    is where the time is taken from.
     """
 
     rows: tuple[RowTold, ...] = ()
@@ -92,6 +94,7 @@ class Outlook(Frozen):
     merged: int = 0
     dropped: int = 0
     time: str = ""
+    time_by: str = ""
     disk: str = ""
     warnings: tuple[str, ...] = ()
     command: str = ""
@@ -200,6 +203,7 @@ def outlook(built: Built, given: Given, lookup: Lookup) -> Outlook:
 
 def _counted(told: Outlook, wanted: Cells) -> Outlook:
     cost = roughly(wanted)
+    seconds = demo_seconds([cell.recipe for cell in wanted.cells]) if cost.seconds is None else cost.seconds
     found = [values_of(cell.recipe, cell.light) for cell in wanted.cells]
     shared = set(found[0]).intersection(*found)
     warned = Counter(warning for cell in wanted.cells for warning in cell.warnings)
@@ -211,7 +215,8 @@ def _counted(told: Outlook, wanted: Cells) -> Outlook:
         cells=len(wanted.cells),
         merged=wanted.merged,
         dropped=wanted.dropped,
-        time="" if cost.seconds is None else f"about {duration(cost.seconds)}",
+        time="" if seconds is None else f"about {duration(seconds)}",
+        time_by=WHERE if cost.seconds is None else "by earlier runs here",
         disk=f"about {size_text(cost.bytes)}",
         warnings=tuple(map(one_line, warnings)),
     )

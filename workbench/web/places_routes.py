@@ -40,7 +40,7 @@ def _run(runs: Path, request: Request) -> Path:
     name = request.path_params["run"]
     folder = known(runs, name)
     if folder is None:
-        raise HTTPException(404, f"there is no run {name[:60]!r} here; /api/runs lists those there are")
+        raise HTTPException(404, f"there is no run {name[:60]!r} here; the Runs tab lists those there are")
     return folder
 
 

@@ -85,7 +85,7 @@ class _Desk:
         said = OfJob.read(await _words(request))
         number: int = request.path_params["number"]
         if len(str(number)) > MOST_DIGITS:
-            raise HTTPException(404, "there is no job of such a number; /api/queue lists those there are")
+            raise HTTPException(404, "there is no job of such a number; the Runs tab shows the queue")
         return _model(await run_in_threadpool(self._steered, number, said.wish))
 
     async def run(self, request: Request) -> Response:
@@ -93,7 +93,7 @@ class _Desk:
         name = request.path_params["run"]
         folder = known(self._site.runs, name)
         if folder is None:
-            raise HTTPException(404, f"there is no run {name[:60]!r} here; /api/runs lists those there are")
+            raise HTTPException(404, f"there is no run {name[:60]!r} here; the Runs tab lists those there are")
         return _model(await run_in_threadpool(self._gone_on, folder, said.wish))
 
     async def worker(self, request: Request) -> Response:

@@ -130,7 +130,7 @@ class _Open:
         name = request.path_params["run"]
         folder = known(self._folder, name)
         if folder is None:
-            raise HTTPException(404, f"there is no run {name[:60]!r} here; /api/runs lists those there are")
+            raise HTTPException(404, f"there is no run {name[:60]!r} here; the Runs tab lists those there are")
         return folder
 
     def _watch(self, request: Request) -> Watched:

@@ -30,7 +30,7 @@ class Runs:
         with self._lock:
             self._seen = {path.name: self._row(path) for path in folders(self._folder)}
             rows = [row for _, row in self._seen.values()]
-        return RunRows(runs=tuple(sorted(rows, key=lambda row: (row.date, row.run), reverse=True)))
+        return RunRows(runs=tuple(sorted(rows, key=_age, reverse=True)))
 
     def _row(self, folder: Path) -> tuple[Stamps, RunRow]:
         stamps = tuple(_stamp(folder / name) for name in (SWEEP, PLAN, journal.NAME, marks.NAME, "pictures"))
@@ -70,6 +70,11 @@ def row(folder: Path) -> RunRow:
         remarks=seen.remarks,
         fault=one_line(seen.reason),
     )
+
+
+def _age(row: RunRow) -> tuple[str, str, str]:
+    """Of one day the one that last did something comes first, and before it what is still to begin."""
+    return row.date, row.last or ("" if row.fault else "~"), row.run
 
 
 def _is_run(path: Path) -> bool:

@@ -51,7 +51,7 @@ class _Counted:
         name, wanted = request.path_params["run"], request.query_params.get("axis", "")
         folder = known(self._runs, name)
         if folder is None:
-            raise HTTPException(404, f"there is no run {name[:60]!r} here; /api/runs lists those there are")
+            raise HTTPException(404, f"there is no run {name[:60]!r} here; the Runs tab lists those there are")
         grid = self._watch(folder).grid()
         axes = tuple(axis.name for axis in grid.axes)
         is_paired = request.query_params.get("paired") == "1"

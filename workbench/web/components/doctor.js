@@ -2,7 +2,7 @@
 // A module; `mount(element, {source, say})`. What `source` answers: `report()` and `begin(quick)` {state, started,
 // seconds, error, report}. Whoever mounts it calls `tick()` about once a second.
 
-import { make } from "./element.js";
+import { make, typed } from "./element.js";
 import { keysHelp } from "./keys_help.js";
 import { duration } from "./queue_words.js";
 
@@ -153,7 +153,7 @@ function reported(report) {
       make("p", { className: "sl-quiet", text: counts.filter(Boolean).join(" · ") })))];
   if (report.advice.length) {
     parts.push(make("section", { className: "sl-doctor-advice" }, make("h3", { text: "What to change" }),
-      make("ul", {}, ...report.advice.map((text) => make("li", { text })))));
+      make("ul", {}, ...report.advice.map((text) => make("li", {}, ...typed(text))))));
   }
   return [...parts, ...report.sections.filter((section) => section.findings.length).map(sectionOf)];
 }
@@ -162,8 +162,8 @@ function sectionOf(section) {
   const lines = section.findings.map((one) => make("div", { className: "sl-finding", role: "listitem" },
     make("span", { className: "sl-finding-state" }, shape(one.state), make("span", { text: STATES[one.state] })),
     make("b", { text: one.name }),
-    make("div", {}, make("p", { text: one.text }),
-      ...(one.advice ? [make("p", { className: "sl-todo" }, make("span", { text: "To do" }), one.advice)] : []))));
+    make("div", {}, make("p", {}, ...typed(one.text)),
+      ...(one.advice ? [make("p", { className: "sl-todo" }, make("span", { text: "To do" }), ...typed(one.advice))] : []))));
   return make("section", {}, make("h3", { text: section.title }), make("div", { role: "list" }, ...lines));
 }
 

@@ -22,3 +22,8 @@ export function choice(name, values, pick) {
 export function press(group, value) {
   for (const button of group.children) button.ariaPressed = String(button.value === String(value));
 }
+
+// A sentence in which what stands between backticks is to be typed.
+export function typed(text) {
+  return text.split("`").map((part, at) => (at % 2 ? make("code", { text: part }) : part));
+}

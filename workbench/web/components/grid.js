@@ -9,7 +9,7 @@ import { frame } from "./crop.js";
 import { make } from "./element.js";
 import { onKey } from "./grid_keys.js";
 import { Marks } from "./grid_marks.js";
-import { GridStatus } from "./grid_status.js";
+import { GridStatus, restOf } from "./grid_status.js";
 import { GridTools } from "./grid_tools.js";
 import { GRID_KEYS, keysHelp } from "./keys_help.js";
 import { News } from "./news.js";
@@ -39,7 +39,7 @@ class Grid {
     this.selected = []; // places of A to D
     this.view = { across: -1, down: -1, place: [] };
     this.live = NOTHING_LIVE;
-    Object.assign(this, { revision: 0, edition: "", ratio: 1, crop: "whole", spots: {}, wanted: [] });
+    Object.assign(this, { revision: 0, edition: "", ratio: 1, crop: "whole", spots: {}, wanted: [], rest: "waiting" });
     this.marks = new Marks({
       save: (key, change) => this.options.onMark(key, change),
       changed: (keys) => this.redrawKeys(keys),
@@ -104,7 +104,7 @@ class Grid {
     const { title, edition, revision, axes, cells } = answer;
     const isSame = JSON.stringify(axes) === JSON.stringify(this.axes);
     const hasFocus = this.table.contains(document.activeElement);
-    Object.assign(this, { isLoaded: true, axes, edition, revision });
+    Object.assign(this, { isLoaded: true, axes, edition, revision, session: answer.progress?.session });
     this.table.ariaLabel = title || "Pictures";
     this.cells = new Map(cells.map((cell) => [cell.place.join(), cell]));
     this.ratio = Math.max(0, ...cells.map(({ width, height }) => (width ? height / width : 0))) || 1;
@@ -136,7 +136,7 @@ class Grid {
   }
 
   update(answer) {
-    this.revision = answer.revision;
+    Object.assign(this, { revision: answer.revision, session: answer.progress?.session });
     this.options.onGrid(answer);
     const isNews = (cell) => this.cells.get(cell.place.join())?.revision !== cell.revision;
     const news = answer.cells.filter(isNews), ids = news.map(({ place }) => place.join());
@@ -147,11 +147,12 @@ class Grid {
     if (ids.some((id) => this.selected.includes(id))) this.tellSelected();
   }
 
-  // What is being made: {is_running, cells: {KEY: {step, steps}}, preview: {key, url} or null}.
+  // What is being made: {is_running, cells: {KEY: {step, steps}}, preview: {key, url} or null, job: {state} or null}.
   setLive(live) {
-    const told = () => new Map([...this.cells].map(([id, cell]) => [id, JSON.stringify(this.liveOf(cell))]));
+    const sayOf = (cell) => JSON.stringify([this.liveOf(cell), cell.state === "waiting" && this.rest]);
+    const told = () => new Map([...this.cells].map(([id, cell]) => [id, sayOf(cell)]));
     const before = told();
-    this.live = live.is_running ? live : NOTHING_LIVE;
+    Object.assign(this, { live: live.is_running ? live : NOTHING_LIVE, rest: restOf(live.job, this.session) });
     const news = [...told()].filter(([id, now]) => now !== before.get(id)).map(([id]) => id);
     this.redraw(news);
     if (news.length) this.drawCounts();
@@ -220,6 +221,7 @@ class Grid {
       name: this.nameOf(this.placeOf(box)),
       mark: this.marks.of(cell?.key),
       live: this.liveOf(cell),
+      rest: this.rest,
       canRetry: Boolean(this.options.onRetry),
       frame: (image) => this.frame(image, cell),
     });
@@ -234,7 +236,7 @@ class Grid {
 
   drawCounts() {
     const all = new Map([...this.cells.values()].map((cell) => [cell.key, stateOf(cell, this.liveOf(cell))]));
-    this.status.draw([...all.values()]);
+    this.status.draw([...all.values()], this.rest);
   }
 
   setSize(pixels, { isChosen = this.isSizeChosen } = {}) {

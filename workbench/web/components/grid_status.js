@@ -2,8 +2,11 @@
 
 import { make } from "./element.js";
 
-const WORDS = [["live", "being made"], ["waiting", "waiting"], ["skipped", "skipped"]];
+const REST = { paused: "paused", cancelled: "cancelled", failed: "not made", done: "not made", finished: "not made" };
 const SPOKEN_EVERY_MS = 10_000;
+
+// What to call pictures that are not made yet: by the run's job, without one by how its last process ended.
+export function restOf(job, session) { return REST[job ? job.state : session] ?? "waiting"; }
 
 export class GridStatus {
   constructor(nextFailed) {
@@ -18,10 +21,11 @@ export class GridStatus {
     this.root = make("div", { className: "sl-status" }, this.counts, this.failed, ...said, this.spoken);
   }
 
-  // `states` holds the state of every picture.
-  draw(states) {
+  // `states` holds the state of every picture, `waiting` is the word for those that are not made yet.
+  draw(states, waiting) {
     const count = (state) => states.filter((each) => each === state).length;
-    const rest = WORDS.filter(([state]) => count(state)).map(([state, word]) => `${count(state)} ${word}`);
+    const words = [["live", "being made"], ["waiting", waiting], ["skipped", "skipped"]];
+    const rest = words.filter(([state]) => count(state)).map(([state, word]) => `${count(state)} ${word}`);
     const done = `${count("done")} of ${states.length}`, failed = count("failed");
     this.counts.replaceChildren(make("b", { text: done }), ` done${rest.length ? `, ${rest.join(", ")}` : ""}`);
     this.counts.hidden = !states.length;

@@ -18,6 +18,7 @@ const DEFAULTS = {
   emptyTitle: "No picture yet",
   emptyText: "Choose a light on the left, or write a prompt, and press Make picture. Every picture stays here. "
     + "A picture of Sidelight or another tool can be dropped anywhere on this tab: its settings fill the form.",
+  emptyActions: [], // [text, what it does, class]
 };
 const LONG = ["light", "prompt", "negative", "warning"];
 const nameOf = ({ run, key }) => `${run}/${key}`;
@@ -47,9 +48,12 @@ class Making {
       onclick: () => this.follow() });
     this.tools = make("div", { className: "sl-tools", role: "toolbar", ariaLabel: "Picture" },
       this.zooms, this.back, make("span", { className: "sl-push" }), this.acts, this.helpButton);
+    this.emptyButtons = make("div", { className: "sl-acts" },
+      ...this.options.emptyActions.map(([text, onclick, className = ""]) =>
+        make("button", { type: "button", text, onclick, className })));
     this.image = make("img", { alt: "", draggable: false, hidden: true });
     this.words = make("div", { className: "sl-words", hidden: true });
-    this.frame = make("div", { className: "sl-making-frame", tabIndex: 0, role: "img" }, this.image, this.words);
+    this.frame = make("div", { className: "sl-making-frame", tabIndex: 0, role: "group" }, this.image, this.words);
     this.values = make("aside", { className: "sl-making-values", ariaLabel: "Its values", hidden: true, tabIndex: 0 });
     this.stage = make("div", { className: "sl-making-stage" }, this.frame, this.values);
     this.bar = make("i");
@@ -179,15 +183,18 @@ class Making {
     this.drawJob();
     if (isLive) this.drawLive();
     else if (picture) this.drawPicture(picture);
-    else this.say(this.options.emptyTitle, this.options.emptyText);
+    else this.say(this.options.emptyTitle, this.options.emptyText, this.emptyButtons);
   }
 
-  say(title, text) {
-    this.words.hidden = false;
+  say(title, text, buttons = null) {
     this.image.hidden = true;
-    this.size = null;
-    this.words.replaceChildren(make("b", { text: title }), make("span", { text }));
+    Object.assign(this, { size: null, wanted: "" });
+    this.frame.role = "group";
     this.frame.ariaLabel = title;
+    if (!this.words.hidden && this.said === title + text) return; // whoever is about to press a button keeps it
+    this.said = title + text;
+    this.words.hidden = false;
+    this.words.replaceChildren(make("b", { text: title }), make("span", { text }), ...(buttons ? [buttons] : []));
   }
 
   drawLive() {
@@ -215,7 +222,7 @@ class Making {
 
   // Swaps to another picture once it is decoded, so that nothing flickers between.
   async load(url, alt, kind) {
-    this.frame.ariaLabel = alt;
+    Object.assign(this.frame, { role: "img", ariaLabel: alt });
     if (this.wanted === url) return this.place();
     this.wanted = url;
     const fresh = make("img", { src: url, alt: "", draggable: false, className: `sl-${kind}` });

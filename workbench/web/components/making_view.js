@@ -17,7 +17,7 @@ export function inPlace(image, frame, view, size) {
 export function watchDrag(frame, pan) {
   let at = null;
   frame.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || event.target.closest("button")) return;
     at = [event.clientX, event.clientY];
     frame.setPointerCapture(event.pointerId);
   });

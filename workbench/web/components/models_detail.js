@@ -1,7 +1,7 @@
 // The pane that says all about one model, and what can be done with it. Knows nothing about lists or about the server.
 // `acts` are functions of the panel by name; a question is {text: [], buttons: [[label, act, isMain]]}.
 
-import { make } from "./element.js";
+import { make, typed } from "./element.js";
 import { KINDS, endText, isRunning, progressText, shareOf, sizeOf, stateOf } from "./models_words.js";
 
 export class Detail {
@@ -115,7 +115,7 @@ function facts(row, question) {
 }
 
 function licence(row) {
-  if (row.asks.length) return row.asks.map((text) => make("p", { text }));
+  if (row.asks.length) return row.asks.map((text) => make("p", {}, ...typed(text)));
   return [make("p", { text: row.licence || "The list names none." })];
 }
 

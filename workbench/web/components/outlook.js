@@ -16,18 +16,18 @@ export class OutlookPanel {
       this.figures, this.more, this.problem, this.warnings, this.said);
   }
 
-  // {cells, places, merged, dropped, time, disk, warnings, error, command, toml}; cells null: not counted.
-  tell({ cells, places, merged, dropped, time, disk, warnings, error, command, toml }) {
+  // {cells, places, merged, dropped, time, time_by, disk, warnings, error, command, toml}; cells null: not counted.
+  tell({ cells, places, merged, dropped, time, time_by, disk, warnings, error, command, toml }) {
     const isCounted = cells !== null, isKnown = isCounted || places > 0;
     const figure = (big, small) => make("div", {}, make("b", { text: big }), make("span", { text: small }));
     this.figures.replaceChildren(...(isKnown && !error ? [
       figure(isCounted ? String(cells) : `up to ${places}`, cells === 1 ? "picture" : "pictures"),
-      figure(time || "time unknown", time ? "by earlier runs here" : "before a first run"),
+      figure(time || "time unknown", time ? time_by : "until a first run here"),
       ...(disk ? [figure(disk, "on disk")] : []),
     ] : []));
     this.more.textContent = error || !isKnown ? "" : moreOf({ cells, places, merged, dropped });
     if (this.problem.textContent !== error) this.problem.textContent = error;
-    this.warnings.replaceChildren(...warnings.map((text) => make("li", { text })));
+    this.warnings.replaceChildren(...warnings.map((text) => make("li", { text, title: text })));
     this.said.hidden = !command;
     this.command.tell(command);
     this.toml.tell(toml);

@@ -11,6 +11,7 @@ import { clock, countOf, stateOf } from "./queue_words.js";
 const ENDED = ["done", "failed", "cancelled"];
 const SHOWN_ENDED = 8;
 const LOG_EVERY_MS = 3000;
+const GIVEN = "The memory is given back. What ran and waited is paused until it is resumed.";
 const QUEUE_KEYS = [
   ["↑ ↓", "walk the jobs; Home and End: the first, the last"],
   ["Enter", "open the run"],
@@ -195,6 +196,7 @@ class QueuePanel {
     const isHeld = this.answer.jobs.some(({ id, state, wish }) =>
       this.stop.paused.includes(id) && (state === "paused" || wish === "pause"));
     if (!isHeld && !worker) this.stop = null;
+    else if (!worker) this.say(this.said, GIVEN);
   }
 
   say(line, text) {

@@ -7,7 +7,7 @@ import { bar } from "./shelf_row.js";
 const SHOWN_LABELS = 12;
 const SHOWN_LINES = 8;
 const HOW = {
-  finished: "finished", paused: "paused by itself", cancelled: "stopped", died: "ended without a word",
+  finished: "finished", paused: "paused by itself", cancelled: "stopped, or made way", died: "ended without a word",
   open: "not ended",
 };
 const NUMERICS = {

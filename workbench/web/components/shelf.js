@@ -182,7 +182,8 @@ class Shelf {
   draw() {
     this.wanted = this.tools.wanted();
     const found = sorted(find(this.rows, this.wanted), this.order);
-    this.hiddenSingles = this.areSinglesShown ? [] : found.filter((row) => isSingle(row) && row.run !== this.selected);
+    const isHidden = (row) => isSingle(row) && row.run !== this.selected;
+    this.hiddenSingles = this.areSinglesShown || found.every(isSingle) ? [] : found.filter(isHidden);
     const hidden = new Set(this.hiddenSingles);
     const shown = found.filter((row) => !hidden.has(row)).map((row) => row.run);
     if (shown.join("\n") !== this.shown.join("\n")) this.place(shown);
@@ -234,13 +235,8 @@ class Shelf {
     this.empty.hidden = this.shown.length > 0;
     this.head.hidden = this.list.hidden = isFirst;
     if (!this.told) this.empty.replaceChildren("Looking at the runs…");
-    else if (isFirst) {
-      this.empty.replaceChildren(make("b", { text: "No runs yet" }), FIRST);
-    } else {
-      const hidden = this.hiddenSingles.length;
-      const also = hidden ? ` ${many(hidden, "single picture")} would, and ${hidden === 1 ? "is" : "are"} hidden.` : "";
-      this.empty.replaceChildren(make("b", { text: "No run fits" }), `Take out a word or a filter.${also}`);
-    }
+    else if (isFirst) this.empty.replaceChildren(make("b", { text: "No runs yet" }), FIRST);
+    else this.empty.replaceChildren(make("b", { text: "No run fits" }), "Take out a word or a filter.");
   }
 
   drawStatus() {

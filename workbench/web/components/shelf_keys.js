@@ -38,11 +38,12 @@ export function onKey(shelf, event) {
   else if (!event.repeat) ACTIONS[key](shelf);
 }
 
-// Pressed over the list or what belongs to it, and nowhere where it would be typed or means something else.
+// Pressed over the list or what belongs to it, or on the tab's own button, and nowhere where it would be typed or
+// means something else.
 function isOurs(shelf, event) {
   const { target } = event;
   const scope = shelf.options.scope ?? shelf.root;
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return false;
   if (!shelf.root.checkVisibility() || target.closest(TYPED)) return false;
-  return target === document.body || scope.contains(target);
+  return target === document.body || scope.contains(target) || Boolean(target.closest("[role=tab]"));
 }

@@ -4,6 +4,7 @@
 import { make } from "./element.js";
 
 const HEADS = ["pictures", "marked", "picked", "rejected", "mean stars"];
+const TITLES = { "mean stars": "The mean, and in brackets how many pictures have stars" };
 
 export class Ticks {
   constructor(ask) {
@@ -63,7 +64,8 @@ export class Ticks {
 
 function tableOf(axis, rows) {
   const faults = [...new Set(rows.flatMap((row) => row.faults.map(({ fault }) => fault)))];
-  const heads = [axis, ...HEADS, ...faults].map((text) => make("th", { scope: "col", text }));
+  const head = (text) => make("th", { scope: "col", text, title: TITLES[text] ?? "" });
+  const heads = [axis, ...HEADS, ...faults].map(head);
   const lines = rows.map((row) => make("tr", {}, make("th", { scope: "row", text: row.label, title: row.label }),
     ...countsOf(row, faults).map((text) => make("td", { text }))));
   return make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...lines));
@@ -72,7 +74,7 @@ function tableOf(axis, rows) {
 function countsOf(row, faults) {
   const outOf = (count) => (row.marked ? `${count} of ${row.marked}` : "–");
   const counts = new Map(row.faults.map(({ fault, pictures }) => [fault, pictures]));
-  const mean = row.mean_stars === null ? "–" : `${row.mean_stars.toFixed(1)} of ${row.starred}`;
+  const mean = row.mean_stars === null ? "–" : `${row.mean_stars.toFixed(1)} (${row.starred})`;
   return [String(row.pictures), String(row.marked), outOf(row.picked), outOf(row.rejected), mean,
     ...faults.map((fault) => outOf(counts.get(fault) ?? 0))];
 }

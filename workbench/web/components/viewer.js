@@ -41,6 +41,7 @@ class Viewer {
     this.build(element);
     this.setSurround("dark");
     this.rebuild();
+    this.drawValues();
     this.watch();
   }
 
@@ -48,7 +49,7 @@ class Viewer {
 
   build(element) {
     this.tools = new Tools(this);
-    this.nothing = make("div", { className: "sl-nothing" }, make("b", { text: "Nothing to compare yet" }),
+    this.nothing = make("div", { className: "sl-nothing" }, make("b", { text: "No picture is chosen" }),
       make("span", { text: "Select two to four cells in the grid; they appear here as A, B, C and D." }));
     this.stage = make("div", { className: "sl-stage" });
     this.values = make("div", { className: "sl-values" });

@@ -308,7 +308,7 @@ class Compare {
     try {
       this.takePlaces(run, await this.json("places"));
     } catch (error) {
-      this.bar.tell(`Places are not known: ${error.message}`);
+      if (this.cells.size) this.bar.tell(`Places are not known: ${error.message}`);
     }
   }
 

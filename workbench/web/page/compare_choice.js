@@ -1,7 +1,7 @@
 // Which pictures of a run tell most side by side, and which comes next. Knows nothing about elements or routes.
 // A cell: {place, key, state}; axes: [{name, labels}].
 
-const TELLING = ["guidance", "steps", "checkpoint"]; // what changes skin most, first
+const TELLING = ["checkpoint", "guidance", "steps"]; // what changes skin most, first
 
 // Two cells that differ in one axis only, as far apart on it as there are pictures; one or none if there are no two.
 export function telling(axes, cells) {

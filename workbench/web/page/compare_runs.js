@@ -2,6 +2,7 @@
 // grids or pictures.
 
 import { make } from "../components/element.js";
+import { many } from "../components/shelf_find.js";
 
 const SECONDS = 5;
 
@@ -49,5 +50,5 @@ export class RunChooser {
 }
 
 function textOf({ name, date, progress: { done, cells } }) {
-  return [date, name, done === cells ? `${done}` : `${done} of ${cells}`].filter(Boolean).join("  ");
+  return [date, name, done === cells ? many(done, "picture") : `${done} of ${cells}`].filter(Boolean).join(" · ");
 }

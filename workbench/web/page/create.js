@@ -2,6 +2,7 @@
 
 import { mount as mountMaking } from "../components/making.js";
 import page from "./bus.js";
+import { wantDemo } from "./demo.js";
 
 const LAST = 24;
 const ACTIONS = [
@@ -24,7 +25,15 @@ const source = {
   retry: (job) => page().json(`/api/queue/${job.id}`, { method: "POST", body: { wish: "retry" } }),
 };
 
-function act(name, { run, key }) {
+const GONE = "That picture is gone: its run was moved or deleted. What is in the trash can be restored under Runs.";
+
+async function act(name, { run, key }) {
+  try {
+    const { pictures } = await page().json(`/api/pictures?last=${2 * LAST}`);
+    if (!pictures.some((each) => each.run === run && each.key === key)) return page().say(GONE);
+  } catch (error) {
+    return page().say(error.message);
+  }
   if (name === "compare") return page().open(run, { cells: [key], tab: "compare" });
   page().hand(name, { run, key });
   if (name === "sweep") return page().go("sweep");
@@ -33,6 +42,10 @@ function act(name, { run, key }) {
 
 export function mount(element, gradio) {
   const onMade = () => gradio.send.made({});
-  const making = mountMaking(element, { source, actions: ACTIONS, onAct: act, onMade });
+  const emptyActions = [
+    ["Make the first picture", () => document.querySelector("#create-make")?.click(), "sl-main"],
+    [`Start the demo sweep: ${gradio.value?.demo ?? ""}`, wantDemo],
+  ];
+  const making = mountMaking(element, { source, actions: ACTIONS, onAct: act, onMade, emptyActions });
   gradio.watch((value) => value?.job && making.follow());
 }

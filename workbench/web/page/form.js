@@ -13,6 +13,13 @@ function kept() {
   }
 }
 
+// The field that is wrong is dashed, and says so to who hears the page; what is wrong stands above Make.
+function markFault(tab, name) {
+  const wrong = name ? tab.querySelector(`#create-${name.replaceAll("_", "-")} :is(input, textarea)`) : null;
+  for (const field of tab.querySelectorAll(".sl-form [aria-invalid=true]")) field.removeAttribute("aria-invalid");
+  wrong?.setAttribute("aria-invalid", "true");
+}
+
 export function mount(element, gradio) {
   const tab = element.closest("[role=tabpanel]") ?? document.body;
   const text = "Drop the picture to take over its settings";
@@ -21,6 +28,7 @@ export function mount(element, gradio) {
   let isReady = false;
 
   gradio.watch((value) => {
+    if (value?.form) markFault(tab, value.fault_at);
     if (value?.is_ready) isReady = true;
     if (!isReady || !value?.form) return;
     try {

@@ -92,6 +92,7 @@ class RunsTab {
   async undo(id) {
     try {
       await this.restore(id);
+      if (document.activeElement === document.body) this.shelf.focus(); // the button that had it is gone
     } catch (error) {
       page.say(error.message);
     }

@@ -5,6 +5,7 @@ import { Builder } from "../components/builder.js";
 import { make } from "../components/element.js";
 import { OutlookPanel } from "../components/outlook.js";
 import { RunLine } from "../components/run_line.js";
+import { onDemo } from "./demo.js";
 import { runGrid } from "./run_grid.js";
 
 const KEPT = "sidelight.sweep";
@@ -27,6 +28,7 @@ class SweepTab {
     this.restore();
     gradio.watch((answer) => this.hear(answer));
     this.watch();
+    onDemo(() => this.demo({ isStarted: true }));
   }
 
   // ---- once
@@ -73,6 +75,12 @@ class SweepTab {
       event.preventDefault();
       this.begin();
     });
+    // Whoever is in the grid is answered by the grid.
+    document.addEventListener("keydown", (event) => {
+      const isTyped = event.target.closest?.("input, textarea, select, dialog");
+      if (event.key !== "?" || event.defaultPrevented || isTyped || !this.root.checkVisibility()) return;
+      this.root.querySelector(".sl-grid > dialog")?.showModal();
+    });
     this.left.addEventListener("dragover", (event) => event.preventDefault());
     this.left.addEventListener("drop", (event) => {
       event.preventDefault();
@@ -114,6 +122,7 @@ class SweepTab {
   }
 
   begin() {
+    if (this.start.disabled) return; // it is on its way: a key that is held starts it once
     clearTimeout(this.soon);
     this.refuse("");
     this.start.disabled = true;

@@ -20,6 +20,7 @@ from workbench.web.site import Site
 from workbench.web.tabs import create_fill, create_form, create_words
 from workbench.web.tabs.create_form import Form
 from workbench.web.tabs.create_words import Desk
+from workbench.web.tabs.sweep import demo_words
 
 QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 HISTORY_SECONDS = 24 * 3600.0
@@ -66,7 +67,7 @@ def build(site: Site) -> Create:
             first = offering.of(choices[0][1] if choices else "", site.lookup)
             form = create_form.build(choices, first)
         with gr.Column(elem_classes="sl-stage-side"):
-            stage = component("page/create.js", events=("made",), name="create-stage")
+            stage = component("page/create.js", events=("made",), value={"demo": demo_words(site)}, name="create-stage")
     keeper = component("page/form.js", events=("ready", "seen", "dropped"), height="0", name="create-keeper")
     past = gr.State(Past(), time_to_live=HISTORY_SECONDS)
     desk = Desk(site, Last(site), create_fill.folders(site))
@@ -106,6 +107,7 @@ def _fill(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
     form.readout.mend(desk.mended, [*form.inputs], [fields["prompt"], fields["negative"]], **QUICK)
     form.ratio.input(desk.sized, [form.ratio, fields["checkpoint"]], [fields["width"], fields["height"]], **QUICK)
     form.new_seed.click(meaning.new_seed, None, fields["seed"], **QUICK)
+    fields["seed"].input(lambda: True, None, fields["keep_seed"], **QUICK)  # who types a seed wants that one
     start = [fields["start"], fields["mask"], form.start_zone]
     form.start_zone.dropped(desk.started, None, start, **QUICK)
     form.start_zone.cleared(desk.cleared, None, start, **QUICK)

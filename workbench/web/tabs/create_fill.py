@@ -71,7 +71,8 @@ def read(path: Path) -> Read:
             raise
         changes = _changes(Draft.read({"checkpoint": "", **values}), None, found.family)
         del changes["checkpoint"]
-        lines = [f"{error}; the checkpoint in the form stays"]
+        why = str(error).partition(";")[0]  # what follows it is advice for the command line
+        lines = [f"{why}: the checkpoint in the form stays; choose another, or add its own under Models"]
     tool = f"{found.tool} {found.version}".strip()
     unmapped = [[each.name, each.value, each.why] for each in found.unmapped]
     told = {

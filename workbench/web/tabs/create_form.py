@@ -65,10 +65,14 @@ def build(choices: list[tuple[str, str]], first: Offer) -> Form:
     fields["scheduler"] = gr.Dropdown(
         [(AS_LIKED, "")], value="", label="Scheduler", allow_custom_value=True, elem_id="create-scheduler"
     )
-    fields["loras"] = gr.Textbox(label="LoRAs", placeholder="none; or film:0.8+skin:0.5", max_lines=1)
+    fields["loras"] = gr.Textbox(
+        label="LoRAs", placeholder="none; or film:0.8+skin:0.5", max_lines=1, elem_id="create-loras"
+    )
     with gr.Row(elem_classes="sl-start-row"):
         start_zone = component("page/start.js", events=("dropped", "cleared"), height="auto")
-        fields["strength"] = gr.Textbox(REFERENCE, label="Strength", max_lines=1, min_width=72, scale=0)
+        fields["strength"] = gr.Textbox(
+            REFERENCE, label="Strength", max_lines=1, min_width=72, scale=0, elem_id="create-strength"
+        )
     fields |= {"start": _hidden("start"), "mask": _hidden("mask")}
     fields |= _advanced(first.fields)
     estimate, make, undo, refusal = _foot()

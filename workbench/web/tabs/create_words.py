@@ -26,6 +26,7 @@ from workbench.web.answers import one_line
 from workbench.web.brief import NAMES, Brief, Past
 from workbench.web.last import Last
 from workbench.web.offer import Offer
+from workbench.web.pace import WHERE, demo_seconds
 from workbench.web.site import Site
 from workbench.web.tabs import create_fill
 from workbench.web.tabs.create_form import shaped
@@ -56,7 +57,7 @@ class Desk:
             self._start(brief),
             *self._estimate(brief, offer, readout.fault),
             gr.update(choices=_ratios(offer), value=_ratio_of(brief, offer)),
-            {"form": dict(zip(NAMES, brief.values, strict=True))},
+            {"form": dict(zip(NAMES, brief.values, strict=True)), "fault_at": _field_of(readout.fault)},
             replace(now, at=monotonic()),
             gr.update(interactive=len(now.forms) > 1),
         ]
@@ -172,8 +173,11 @@ class Desk:
             return {"text": said, "is_fault": True}, {}
         recipe: Recipe = reading.settled_draft(brief, offer, taken).recipe
         seconds = self._last.seconds(recipe)
-        told = "" if seconds is None else f"about {_span(seconds * brief.pictures)}, by the last one like it"
-        return {}, {"text": told or "Ctrl Enter makes it too"}
+        if seconds is not None:
+            return {}, {"text": f"about {_span(seconds * brief.pictures)}, by the last one like it"}
+        guess = demo_seconds([recipe])
+        told = "" if guess is None else f"about {_span(guess * brief.pictures)} {WHERE}; "
+        return {}, {"text": f"{told}Ctrl Enter makes it too"}
 
     def _start(self, brief: Brief) -> dict[str, Any]:
         if not brief.start:
@@ -190,6 +194,12 @@ class Desk:
 def asking() -> dict[str, Any]:
     """Told at once, because a checkpoint that is new here is read whole before the picture is queued."""
     return {"text": "is being queued; a checkpoint that is used for the first time is checked before"}
+
+
+def _field_of(fault: str) -> str:
+    """The field that a fault begins with, if it does; it is marked beside the line that says what is wrong."""
+    first = fault.partition(" ")[0]
+    return first if first in NAMES else ""
 
 
 def taken(path: Path) -> Taken:

@@ -21,11 +21,10 @@ from workbench.web.answers import one_line
 from workbench.web.asking import begin
 from workbench.web.component import component
 from workbench.web.outlook import Built, built_of, outlook, sweep_of
+from workbench.web.pace import WHERE
 from workbench.web.site import Site
 
 DEMO = Path(sweeps.__file__).parent / "demo.toml"
-DEMO_TIME = "about a minute on two CPU cores"
-"""Until this machine has shown its own speed."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Often": ("guidance", "steps", "scheduler", "seed", "prompt", REPLACE),
     "Light": ("light", "subject", *(LIGHT + name for name in FIELDS)),
@@ -104,7 +103,7 @@ def groups() -> list[JsonValue]:
 def demo_words(site: Site) -> str:
     """How large the demo sweep is: "24 pictures, about 55 s"."""
     told = outlook(_demo(), {}, site.lookup)
-    return f"{told.places} pictures, {told.time or DEMO_TIME}"
+    return f"{told.places} pictures, {told.time}" + (f" {WHERE}" if told.time_by == WHERE else "")
 
 
 def _field(name: str) -> JsonValue:
