@@ -102,7 +102,7 @@ def test_counts_say_what_they_are_out_of(open_page: Callable[..., Any]) -> None:
     tab.get_by_role("button", name="Marks by value").click()
     rows = tab.locator("tbody tr").all_inner_texts()
     assert [re.split(r"\t", row) for row in rows] == [
-        ["one", "12", "4", "1 of 4", "0 of 4", "3.5 of 2", "3 of 4"],
+        ["one", "12", "4", "1 of 4", "0 of 4", "3.5 (2)", "3 of 4"],
         ["other", "12", "0", "–", "–", "–", "–"],
     ]
     tab.get_by_role("checkbox").check()

@@ -122,7 +122,10 @@ def test_more_places_than_are_counted_are_only_multiplied() -> None:
     assert seen.command
 
 
-def test_before_a_first_run_demo_checkpoints_are_guessed_and_others_are_not() -> None:
+def test_before_a_first_run_demo_checkpoints_are_guessed_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # no other test's speeds
     seen = told(("guidance", "2,3"), ("width", "256"), ("height", "256"))
     assert (seen.time, seen.time_by) == ("about 2 s", WHERE)  # 2 pictures, 4 steps, 2 rows: 0.1 s each
     recipe = ask(sweep_of(Built(rows=(Row(field="steps", text="10"),)), GIVEN)).cells.cells[0].recipe
