@@ -75,6 +75,13 @@ def test_another_address_needs_a_password() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_runs_folder_that_cannot_be_is_said_in_one_line() -> None:
+    done = _serve("--runs", "/dev/null/runs")
+    assert done.returncode == 2
+    assert "--runs" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     server = PageServer(tmp_path)
     server.start()

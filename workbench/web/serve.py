@@ -89,6 +89,8 @@ def bound(address: str, port: int | None) -> socket.socket:
             return socket.create_server((address, each), family=_family(address), backlog=128)
         except PermissionError:
             raise InputError(f"port {each} needs rights that you do not have; give one from 1024 to 65535") from None
+        except socket.gaierror as error:
+            raise InputError(f"{address} is no address here ({error.strerror}); leave out --listen") from None
         except OSError as error:
             reason = error.strerror
     asked = f"port {port} is" if port is not None else f"ports {PORT} to {PORT + PORTS_TRIED - 1} are"

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.errors import InputError
+
 RUNS = Path("~/Sidelight/runs")
 
 
@@ -37,7 +39,10 @@ def serve(
     password = Password.read(password_file) if password_file else None
     who = door(listen, password)
     folder = runs.expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"runs folder {folder} cannot be made ({error.strerror}); give another with --runs") from None
     listening = bound(listen, port)
     address = _address(listen, listening.getsockname()[1])
     if who.any_address:
