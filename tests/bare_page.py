@@ -202,7 +202,7 @@ def tabs(browser: Any, site: Site) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert all(url.startswith((site.url, "data:")) for url in asked)
-    expected = [text for text in complaints if site.refused and "500" in text]
+    expected = [text for text in complaints if site.refused and ("500" in text or "404" in text)]
     assert complaints == expected
 
 

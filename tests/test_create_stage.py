@@ -131,7 +131,7 @@ def test_pictures_are_walked_used_and_zoomed_by_keys(stage: Callable[..., Any]) 
     assert tab.is_visible("dialog")
     press(tab, "Escape", "z")
     shown(tab, "/noise0.png")
-    assert tab.evaluate("document.querySelector('.sl-choice [value=\"1\"]').ariaPressed") == "true"
+    tab.wait_for_function("document.querySelector('.sl-choice [value=\"1\"]').ariaPressed === 'true'")
     assert str(2**64 - 1) in tab.inner_text(".sl-making-values")
 
 

@@ -77,6 +77,7 @@ def opened(browser: Any, page: bare_page.Site) -> Iterator[Callable[[], Any]]:
             return tab
 
         yield new_tab
+    page.refused.clear()
 
 
 def ready(tab: Any) -> None:
@@ -195,9 +196,12 @@ def test_settings_of_a_picture_make_the_same_picture_and_can_be_undone(
         undo = "#create-undo"
 
 
-def test_a_picture_that_is_gone_gives_nothing_and_says_so(opened: Callable[[], Any], site: Site) -> None:
+def test_a_picture_that_is_gone_gives_nothing_and_says_so(
+    opened: Callable[[], Any], site: Site, page: bare_page.Site
+) -> None:
     tab = opened()
     job = queued(tab, site)
+    page.refused.add(job.folder.name)  # the page may ask for the run while it is away
     (key,) = make(site)
     shown(tab, key)
     job.folder.rename(site.runs.parent / "away")
