@@ -7,7 +7,6 @@ followed, neither to a folder nor to a file.
 import os
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 from sweeps.prepare import SWEEP
@@ -27,12 +26,6 @@ def known(runs: Path, name: str) -> Path | None:
     except (OSError, ValueError):  # a name that the file system cannot hold
         return None
     return folder if found else None
-
-
-def run_folders(runs: Path) -> Iterator[Path]:
-    """All known run folders, in no order."""
-    if runs.is_dir():
-        yield from (path for path in runs.iterdir() if known(runs, path.name))
 
 
 def read_inside(folder: Path, *names: str) -> bytes | None:

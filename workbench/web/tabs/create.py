@@ -77,27 +77,21 @@ def build(site: Site) -> Create:
     return Create(form.inputs, site)
 
 
+def _answers(form: Form, keeper: Any, past: Any) -> tuple[list[Any], list[Any]]:
+    """What `desk.told` answers, and what `desk.shaped` does."""
+    told = [form.readout, form.lights, form.start_zone, form.refusal, form.estimate, form.ratio]
+    shaped = [form.fields[name] for name in create_words.SHAPED]
+    return [*told, keeper, past, form.undo], [form.state, *shaped]
+
+
 def _follow(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
     """What every change of the form is answered with."""
-    told = [
-        form.readout,
-        form.lights,
-        form.start_zone,
-        form.refusal,
-        form.estimate,
-        form.ratio,
-        keeper,
-        past,
-        form.undo,
-    ]
+    told, shaped = _answers(form, keeper, past)
     changes = [each.change for each in form.inputs]
     gr.on(changes, desk.told, [*form.inputs, past], told, trigger_mode="always_last", **QUICK)
     shaping = [form.fields[name] for name in ("checkpoint", "light", "true_guidance", "start", "mask")]
-    shaped = [form.fields[name] for name in create_words.SHAPED]
-    gr.on(
-        [each.change for each in shaping], desk.shaped, [*form.inputs], [form.state, *shaped],
-        trigger_mode="always_last", **QUICK,
-    )  # fmt: skip
+    changes = [each.change for each in shaping]
+    gr.on(changes, desk.shaped, [*form.inputs], shaped, trigger_mode="always_last", **QUICK)
 
 
 def _fill(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
@@ -113,20 +107,9 @@ def _fill(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
     form.start_zone.cleared(desk.cleared, None, start, **QUICK)
     form.undo.click(desk.undone, past, [*form.inputs, past], **QUICK)
     keeper.dropped(desk.dropped, None, [form.was_read, *form.inputs], **QUICK)
-    shown = [
-        form.readout,
-        form.lights,
-        form.start_zone,
-        form.refusal,
-        form.estimate,
-        form.ratio,
-        keeper,
-        past,
-        form.undo,
-    ]
-    shaped = [form.state, *(fields[name] for name in create_words.SHAPED)]
+    told, shaped = _answers(form, keeper, past)
     restored = keeper.ready(desk.restored, [*form.inputs], [*form.inputs, keeper], **QUICK)
-    restored.then(desk.shaped, [*form.inputs], shaped, **QUICK).then(desk.told, [*form.inputs, past], shown, **QUICK)
+    restored.then(desk.shaped, [*form.inputs], shaped, **QUICK).then(desk.told, [*form.inputs, past], told, **QUICK)
     seen = keeper.seen(desk.choices, None, fields["checkpoint"], **QUICK)
     seen.then(desk.shaped, [*form.inputs], shaped, **QUICK)
 
