@@ -1,5 +1,5 @@
 // Keeps the form of the Create tab over a reload, takes pictures dropped anywhere on the tab, and hears Ctrl Enter.
-// Knows nothing about the form's fields. It shows nothing but the line that says where to drop.
+// Knows nothing about the form's fields but the seed. It shows nothing but the line that says where to drop.
 
 import { make } from "../components/element.js";
 
@@ -53,6 +53,11 @@ export function mount(element, gradio) {
     const [file] = event.dataTransfer.files;
     const sent = file && await gradio.upload(file).catch(() => null);
     gradio.send.dropped({ path: sent?.path ?? "", name: file?.name ?? "" });
+  });
+  tab.addEventListener("input", (event) => { // who types or pastes a seed wants that one
+    if (!event.target.closest?.("#create-seed")) return;
+    const keep = tab.querySelector("#create-keep input");
+    if (!keep?.checked) keep?.click();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat || !isSeen()) return;

@@ -101,7 +101,6 @@ def _fill(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
     form.readout.mend(desk.mended, [*form.inputs], [fields["prompt"], fields["negative"]], **QUICK)
     form.ratio.input(desk.sized, [form.ratio, fields["checkpoint"]], [fields["width"], fields["height"]], **QUICK)
     form.new_seed.click(meaning.new_seed, None, fields["seed"], **QUICK)
-    fields["seed"].input(lambda: True, None, fields["keep_seed"], **QUICK)  # who types a seed wants that one
     start = [fields["start"], fields["mask"], form.start_zone]
     form.start_zone.dropped(desk.started, None, start, **QUICK)
     form.start_zone.cleared(desk.cleared, None, start, **QUICK)
