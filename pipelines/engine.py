@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from pipelines import autoencoder, loras, schedulers, solvers
+from pipelines import autoencoder, loras, reference_crops, reference_images, schedulers, solvers
 from pipelines.adapters import Adapters
 from pipelines.checkpoint import Checkpoint
 from pipelines.coalesce import CellThread, Coalescer, Ended, Reported, Tally, twin
@@ -25,7 +25,9 @@ from pipelines.events import Encoding, Event, Failed, Loading, Made, Preview, Sh
 from pipelines.families import family_of
 from pipelines.families.base import Images
 from pipelines.guidance import within
-from pipelines.recipe import Lora, Recipe
+from pipelines.recipe import Lora, Recipe, Reference
+from pipelines.reference_images import Adapter
+from pipelines.reference_inputs import ReferenceInputs
 from pipelines.weights import LoadedParts
 
 Lanes = Sequence[Sequence[Recipe]]
@@ -47,9 +49,10 @@ class Course:
 class Engine:
     """Holds one checkpoint's weights and makes pictures with them, under given numerics.
 
-    `images` gives the pictures that a recipe names by hash, `lora_file` the file of a LoRA. `open_parts` gives the
-    checkpoint's components, under these numerics or, where memory runs out, under smaller ones. With `previews`, every
-    step tells a rough picture (and waits for the device, which costs a little); one that is called is asked each time.
+    `images` gives the pictures that a recipe names by hash, `lora_file` the file of a LoRA, `adapter_of` an image
+    adapter; `crops` cuts what is read of a reference out of its picture. `open_parts` gives the components of the
+    checkpoint, under these numerics or, where memory runs out, under smaller ones. With `previews`, every step tells a
+    rough picture (and waits for the device, which costs a little); one that is called is asked each time.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class Engine:
         *,
         images: Callable[[Recipe], Images] = lambda _: Images(),
         lora_file: Callable[[Lora], Path] = loras.file_of,
+        adapter_of: Callable[[Reference], Adapter] = reference_images.adapter_of,
+        crops: Callable[[Any], tuple[Any, ...]] = reference_crops.crops,
         open_parts: Callable[[Checkpoint, Numerics], LoadedParts] = LoadedParts,
         previews: bool | Callable[[], bool] = False,
     ) -> None:
@@ -70,6 +75,8 @@ class Engine:
         self._lora_file = lora_file
         self._parts = open_parts(checkpoint, numerics)
         self._adapters = Adapters(self._parts, self._family, lora_file)
+        self._referring = partial(ReferenceInputs, adapter_of=adapter_of, crops=crops)
+        self._references = self._referring(self._parts, numerics)
         self._words: dict[tuple[Any, ...], Mapping[str, Any]] = {}
         self._posteriors: dict[str, torch.Tensor] = {}
 
@@ -79,14 +86,15 @@ class Engine:
         Raises CheckpointError while loading, InputError if even the last rung of the memory ladder does not fit.
         """
         lanes = fold(lanes, self.numerics.lanes)
-        if self.numerics.compile != "off" and any(recipe.loras for lane in lanes for recipe in lane):
-            raise InputError("LoRAs would have the layers compiled anew for every set of them; give compile off")
+        if self.numerics.compile != "off" and any(_changes_layers(recipe) for lane in lanes for recipe in lane):
+            raise InputError("LoRAs and IP-Adapters would have the layers compiled anew; give compile off")
         left = {recipe.key for lane in lanes for recipe in lane}
         while left:
             todo = [[recipe for recipe in lane if recipe.key in left] for lane in lanes]
             shortage = ""
             try:
                 yield from self._encode([recipe for lane in todo for recipe in lane])
+                yield from self._read([recipe for lane in todo for recipe in lane])
                 yield from self._parts.open([self._family.denoiser, "vae", "scheduler"])
                 for event in self._denoise(todo):
                     if isinstance(event, Made | Failed):
@@ -118,6 +126,16 @@ class Engine:
             yield Encoding(done, len(todo))
         if torch_device(self.numerics) != "cpu":
             self._parts.put_away(family.encoders)
+
+    def _read(self, recipes: Sequence[Recipe]) -> Iterator[Encoding]:
+        """Turn every distinct reference into what the network reads of it, then put its encoder away (not on a CPU)."""
+        todo = self._references.unread(recipes)
+        for done, recipe in enumerate(todo, 1):
+            self._references.read(recipe, self._images)
+            yield Encoding(done, len(todo))
+        if todo and torch_device(self.numerics) != "cpu":
+            self._references.put_away()
+            self._parts.put_away([])
 
     def _said(self, recipe: Recipe) -> tuple[Any, ...]:
         """What a recipe's encoded words depend on."""
@@ -157,7 +175,11 @@ class Engine:
             generator=generator,
         )
         network = self._adapters.network(recipe)
-        forward: Callable[..., Any] = partial(_counted, course, partial(cell.park, network))
+        words = {name: tensor.to(device) for name, tensor in self._words[self._said(recipe)].items()}
+        given = self._references.arguments(recipe, words, rows=family.rows(recipe))
+        network = self._references.network(recipe, network)
+        forward: Callable[..., Any] = self._references.weighed(recipe, partial(cell.park, network))
+        forward = partial(_counted, course, forward)
         if recipe.guidance_interval != (0.0, 1.0):
             forward = within(
                 recipe.guidance_interval,
@@ -173,8 +195,8 @@ class Engine:
         pipe = family.pipeline({**parts, **own}, recipe)
         pipe.set_progress_bar_config(disable=True)
         made = pipe(
-            **{name: tensor.to(device) for name, tensor in self._words[self._said(recipe)].items()},
-            **family.arguments(recipe, self._images(recipe)),
+            **given,
+            **family.arguments(recipe, self._references.images(recipe, self._images(recipe))),
             generator=generator,
             output_type="latent",
             callback_on_step_end=partial(self._step, course, cell),
@@ -255,7 +277,12 @@ class Engine:
         self._parts.put_away([self._family.denoiser, "vae"])
         self._parts = self._open_parts(self.checkpoint, self.numerics)
         self._adapters = Adapters(self._parts, self._family, self._lora_file)
+        self._references = self._referring(self._parts, self.numerics)
         return fold(lanes, self.numerics.lanes)
+
+
+def _changes_layers(recipe: Recipe) -> bool:
+    return bool(recipe.loras) or any(reference.mechanism == "ip-adapter" for reference in recipe.references)
 
 
 def _told(error: BaseException | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from pipelines.errors import CellError, InputError
 
@@ -16,6 +16,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 MAX_PIXELS = 89_478_485  # where Pillow begins to warn of decompression bombs; here it is an error
 BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, OverflowError, KeyError, IndexError)
 """What Pillow raises for files that are cut off, bent or made to hurt."""
+UPRIGHT = 1
+"""EXIF's orientation of what needs no turning."""
 DEPTH = {"L": 8, "LA": 8, "RGB": 8, "RGBA": 8, "I;16": 16}
 """Modes that `open_image` returns, with bits a channel. All are kept without loss in a PNG."""
 
@@ -44,16 +46,21 @@ def open_image(path: Path) -> Image.Image:
     Channels are 0..255 (0..65535 for I;16) in the colour space of the profile, sRGB if there is none. Palettes become
     RGB or RGBA, 1 bit becomes L. Raises InputError for other modes (CMYK, 32 bit), damaged and too large files.
     """
+    return opened(path)[0]
+
+
+def opened(path: Path) -> tuple[Image.Image, int]:
+    """As `open_image`, and the EXIF orientation it was turned by, 1..8; 1 where it lay upright."""
     loaded = load(path)
     try:
-        image = _plain(loaded)
+        image, orientation = _plain(loaded)
     except BROKEN as error:
         raise InputError(f"{path} cannot be read ({_first_line(error)}); it is damaged, give another copy") from None
     if image.mode not in DEPTH:
         raise InputError(
             f"{path} has colour mode {image.mode}; allowed: {', '.join(DEPTH)}: save it as RGB or grey, 8 or 16 bit"
         )
-    return image
+    return image, orientation
 
 
 def content_hash(image: Image.Image) -> str:
@@ -61,10 +68,14 @@ def content_hash(image: Image.Image) -> str:
 
     `image` is of a mode in `DEPTH`, as `open_image` returns it; KeyError otherwise.
     """
-    profile = _profile(image)
-    head = f"{image.mode} {image.width}x{image.height} {DEPTH[image.mode]} bit, {len(profile)} bytes of profile\n"
+    return identity(image.tobytes(), image.size, mode=image.mode, bits=DEPTH[image.mode], profile=_profile(image))
+
+
+def identity(samples: bytes | memoryview, size: tuple[int, int], *, mode: str, bits: int, profile: bytes) -> str:
+    """Hex SHA-256 that pictures are known by. 16-bit samples are little endian; `size` is width and height."""
+    head = f"{mode} {size[0]}x{size[1]} {bits} bit, {len(profile)} bytes of profile\n"
     digest = hashlib.sha256(head.encode() + profile)
-    digest.update(image.tobytes())
+    digest.update(samples)
     return digest.hexdigest()
 
 
@@ -79,8 +90,8 @@ def to_uint8(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return (pixels * 255).round().astype(np.uint8)
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Upright, without palette, and with nothing in `info` but what we know to be what it should be."""
+def _plain(image: Image.Image) -> tuple[Image.Image, int]:
+    """Upright, without palette, and with nothing in `info` but what we know to be what it should be; how it lay."""
     kinds: dict[str, tuple[type, ...]] = {
         "icc_profile": (bytes,),
         "exif": (bytes,),
@@ -89,6 +100,7 @@ def _plain(image: Image.Image) -> Image.Image:
     # A PNG text chunk may be called "transparency" or "icc_profile" and would be taken for it.
     image.info = {name: value for name, value in image.info.items() if isinstance(value, kinds.get(str(name), ()))}
     profile = _profile(image)
+    orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
     image = ImageOps.exif_transpose(image)
     if image.mode == "1":
         image = image.convert("L")
@@ -97,7 +109,7 @@ def _plain(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA" if has_alpha else "RGB")
     plain = image.copy()
     plain.info = {"icc_profile": profile} if profile else {}
-    return plain
+    return plain, orientation
 
 
 def _profile(image: Image.Image) -> bytes:

@@ -65,12 +65,22 @@ class Lora(Frozen):
     name: str = Field("", json_schema_extra=LABEL)
 
 
+Mechanism = Literal["bands", "ip-adapter", "redux", "kontext", "images"]
+"""How a reference acts. bands: its skin texture is laid into the start image; the others are inputs of the network."""
+
+
 class Reference(Frozen):
-    """An image whose skin pulls the picture. weight 0 = not at all, 1 = fully; 0.4-0.6 is the normal range."""
+    """An image whose skin pulls the picture. weight 0 = not at all, 1 = fully; 0.4-0.6 is the normal range.
+
+    A reference of role start becomes the recipe's Start, with strength 1 - weight. `adapter` is the digest of the
+    adapter's weights, where the mechanism has any.
+    """
 
     image: SHA256
     role: Literal["skin", "start"] = "skin"
     weight: Share = 0.5
+    mechanism: Mechanism | None = None
+    adapter: SHA256 | None = None
 
 
 class Start(Frozen):
@@ -86,6 +96,29 @@ class Mask(Frozen):
     image: SHA256
 
 
+class Crop(Frozen):
+    """The part of the start image that is worked on, scaled to the recipe's size, then pasted back under the mask.
+
+    Pixels of the start image, which is `of_width` x `of_height`, from its top left corner. With a crop the mask may be
+    soft: where it is 0, every byte of the picture stays the start image's.
+    """
+
+    left: Annotated[int, Field(ge=0)]
+    top: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    of_width: Annotated[int, Field(ge=1)]
+    of_height: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _lies_inside(self) -> "Crop":
+        if self.left + self.width > self.of_width or self.top + self.height > self.of_height:
+            raise ValueError(
+                f"{self.width}x{self.height} at {self.left}, {self.top} reaches out of {self.of_width}x{self.of_height}"
+            )
+        return self
+
+
 class Pass(Frozen):
     """One pixel pass after decoding, by name, with its values."""
 
@@ -96,7 +129,8 @@ class Pass(Frozen):
 class Recipe(Frozen):
     """Everything that decides the pixels of one picture.
 
-    Sizes are pixels. `steps` is what is given to the scheduler (2nd-order kinds evaluate the network 2N-1 times).
+    Sizes are pixels; with a `crop`, width and height are those it is worked on at. `steps` is what is given to the
+    scheduler (2nd-order kinds evaluate the network 2N-1 times).
     `guidance` is classifier-free guidance on SDXL and FLUX.2 and the distilled guidance input on FLUX.1, where
     `true_guidance` is classifier-free guidance (1 = off). `guidance_interval` is the share of network evaluations in
     which classifier-free guidance acts. `negative` None and "" are different pictures on SDXL. `spacing` None = as the
@@ -125,12 +159,15 @@ class Recipe(Frozen):
     references: tuple[Reference, ...] = ()
     start: Start | None = None
     mask: Mask | None = None
+    crop: Crop | None = None
     finish: tuple[Pass, ...] = ()
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Recipe":
         if self.mask and not self.start:
             raise ValueError("a mask needs a start image to repaint; give start too")
+        if self.crop and not self.mask:
+            raise ValueError("a crop is pasted back under a mask; give mask too")
         if self.guidance_interval[0] >= self.guidance_interval[1]:
             raise ValueError("guidance_interval must begin before it ends, as in (0.0, 0.6)")
         return self
@@ -139,6 +176,11 @@ class Recipe(Frozen):
     def key(self) -> str:
         """16 hex digits that stand for this picture: file name, cache key, resume test and identity in reports."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the finished picture in pixels."""
+        return (self.crop.of_width, self.crop.of_height) if self.crop else (self.width, self.height)
 
     @property
     def mode(self) -> Literal["text-to-image", "img2img", "inpaint"]:

@@ -5,24 +5,24 @@ The sidecar is written last and holds the PNG's SHA-256: it is the commit point,
 
 import contextlib
 import hashlib
-import io
 import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
 from pydantic import JsonValue
 
 from pipelines.device import Numerics
 from pipelines.errors import InputError
 from pipelines.files import DISK, PART, Files, disk_faults, put
 from pipelines.frozen import Frozen
-from pipelines.images import content_hash, open_image
-from pipelines.metadata import COMPRESS_LEVEL, Embedded
+from pipelines.metadata import Embedded
 from pipelines.prompts import Light
+from pipelines.proof import Proof
+from pipelines.raster import Raster, content, open_raster, to_png
 from pipelines.recipe import SHA256, Recipe
+from pipelines.skin_reference import Pull
 
 DAMAGED = "damaged"
 """Folder of a run where damaged files are kept: nothing that was on the disk is thrown away."""
@@ -37,6 +37,12 @@ class Facts(Frozen):
     warnings: tuple[str, ...] = ()
     light: Light | None = None
     """The filled template that wrote the prompt."""
+    content: str = ""
+    """Content hash of the finished picture: what a repair of it names as its start image."""
+    proof: Proof | None = None
+    """Of a repair: what changed outside its mask."""
+    pull: tuple[Pull, ...] = ()
+    """For every skin reference: how far texture and face moved toward it."""
 
 
 class Circumstances(Frozen):
@@ -160,34 +166,32 @@ class Store:
         path = self.path(key)
         self._move_to_damaged([path.with_suffix(suffix) for suffix in (".json", ".png", ".txt")])
 
-    def add_input(self, image: Image.Image) -> str:
+    def add_input(self, raster: Raster) -> str:
         """Keep a copy of a mask, reference or start image under its content hash, which is returned.
 
-        `image` comes from `images.open_image`. The copy is read back and compared. Raises DiskFullError or DiskError.
+        The copy is read back and compared. Raises DiskFullError or DiskError.
         """
-        name = content_hash(image)
+        name = content(raster)
         path = self._inputs / f"{name}.png"
         if self._files.size(path) is not None:
             if self._holds(path, name):
                 return name
             self._move_to_damaged([path])
-        file = io.BytesIO()
-        image.save(file, "PNG", icc_profile=image.info.get("icc_profile"), compress_level=COMPRESS_LEVEL)
-        put({path: file.getvalue()}, self._files)
+        put({path: to_png(raster)}, self._files)
         self.input(name)
         return name
 
-    def input(self, content: str) -> Image.Image:
+    def input(self, name: str) -> Raster:
         """The image with this content hash; raises InputError if the run has none or the copy is damaged."""
-        path = self._inputs / f"{content}.png"
-        image = open_image(path)
-        if content_hash(image) != content:
+        path = self._inputs / f"{name}.png"
+        raster = open_raster(path)
+        if content(raster) != name:
             raise InputError(f"{path} is not the image it is named after; give the original again")
-        return image
+        return raster
 
-    def _holds(self, path: Path, content: str) -> bool:
+    def _holds(self, path: Path, name: str) -> bool:
         with contextlib.suppress(InputError):
-            return content_hash(open_image(path)) == content
+            return content(open_raster(path)) == name
         return False
 
     def _move_to_damaged(self, paths: list[Path]) -> None:

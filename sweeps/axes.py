@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from pipelines.mask_words import canonical, is_expression
 from pydantic import model_validator
 
 from pipelines import prompts
@@ -18,7 +19,7 @@ from pipelines.errors import InputError, SweepError
 from pipelines.frozen import Frozen
 from sweeps.ranges import SPAN, Value, decimal, exact, items, label, numbers
 
-Kind = Literal["whole", "number", "name", "path", "text", "span", "loras"]
+Kind = Literal["whole", "number", "name", "path", "text", "span", "loras", "mask"]
 
 KINDS: Mapping[str, Kind] = {
     "checkpoint": "name",
@@ -38,7 +39,12 @@ KINDS: Mapping[str, Kind] = {
     "variation": "whole",
     "start": "path",
     "strength": "number",
-    "mask": "path",
+    "mask": "mask",
+    "context": "number",
+    "reference": "path",
+    "reference_weight": "number",
+    "reference_role": "name",
+    "reference_by": "name",
     "loras": "loras",
     "light": "name",
     "subject": "text",
@@ -144,6 +150,7 @@ def grammar() -> str:
             "prompt, negative: a text a flag, or @FILE with one a line (blank lines and # lines are skipped; @@ is @).",
             "guidance_interval: begin..end, as in 0..1,0.2..0.8.",
             "loras: names or files with weights, + joins, none is without: none,film:0.4..1:0.2,film:0.8+skin:0.5.",
+            "mask: an image file, or regions of the faces of start: face1.skin - face1.eyes; feather 0.06.",
             f"--replace {REPLACE_FORM}: these words of prompt and negative vary; the old ones run first.",
             '--zip "width, height": these axes walk together.',
         ]
@@ -168,8 +175,8 @@ def read_values(field: str, texts: Sequence[str], *, beside: Path = Path()) -> t
             values += _texts(field, text, beside)
         elif kind in ("whole", "number"):
             values += [exact(field, kind, value, text) for value in numbers(field, kind, text)]
-        elif kind == "path":
-            values += [str(beside / Path(item).expanduser()) for item in items(field, text)]
+        elif kind in ("path", "mask"):
+            values += [_image(kind, item, beside) for item in items(field, text)]
         elif kind == "loras":
             values += [each for item in items(field, text) for each in _loras(field, item, beside)]
         else:
@@ -186,7 +193,7 @@ def write_values(field: str, values: Sequence[Value]) -> list[str]:
     kind = kind_of(field)
     if kind == "text":
         return [f"@{value}" if str(value).startswith("@") else str(value) for value in values]
-    written = [_quoted(str(value)) if kind in ("name", "path") else label(value) for value in values]
+    written = [_quoted(str(value)) if kind in ("name", "path", "mask") else label(value) for value in values]
     if kind in ("whole", "number") and len(values) >= 5:
         first, second, last = (Fraction(written[at]) for at in (0, 1, -1))
         as_range = f"{written[0]}..{written[-1]}:{decimal(abs(second - first))}"
@@ -252,6 +259,15 @@ def _loras(field: str, item: str, beside: Path) -> list[str]:
         found = numbers(field, "number", weights) if colon else []
         choices.append([f"{name}:{label(exact(field, 'number', weight, item))}" for weight in found] or [name])
     return ["+".join(chosen) for chosen in itertools.product(*choices)]
+
+
+def _image(kind: Kind, item: str, beside: Path) -> str:
+    """A mask expression as it is always written, or the path of a file."""
+    return (
+        canonical(item, beside=beside)
+        if kind == "mask" and is_expression(item)
+        else str(beside / Path(item).expanduser())
+    )
 
 
 def _span(field: str, item: str) -> tuple[float, float]:

@@ -75,7 +75,7 @@ def values_of(recipe: Recipe, light: Light | None = None) -> tuple[tuple[str, st
         ("steps", str(recipe.steps)),
         ("scheduler", recipe.scheduler.name + options),
         ("seed", str(recipe.seed)),
-        ("size", f"{recipe.width} x {recipe.height}"),
+        ("size", "{} x {}".format(*recipe.size)),
     ]
     for name in ("true_guidance", "guidance_interval", "spacing", "clip_skip", "text_tokens", "variation"):
         value = getattr(recipe, name)
@@ -86,6 +86,13 @@ def values_of(recipe: Recipe, light: Light | None = None) -> tuple[tuple[str, st
     values += [("LoRA", f"{lora.name or lora.file[:12]} {label(lora.weight)}") for lora in recipe.loras]
     if recipe.start:
         values += [("mode", recipe.mode), ("strength", label(recipe.start.strength))]
+    if crop := recipe.crop:
+        where = f"{crop.width} x {crop.height} at {crop.left}, {crop.top}"
+        values.append(("repaired", f"{where}, worked on at {recipe.width} x {recipe.height}"))
+    values += [
+        ("reference", f"{reference.role} by {reference.mechanism}, weight {label(reference.weight)}")
+        for reference in recipe.references
+    ]
     return tuple(values)
 
 
@@ -94,7 +101,11 @@ def _facts(sidecar: Sidecar | None) -> tuple[tuple[str, str], ...]:
         return ()
     facts = sidecar.facts
     begins = "" if facts.first_timestep is None else f"{facts.first_timestep:.1f}, sigma {facts.first_sigma:.3f}"
-    return (("network calls", str(facts.evaluations)), ("first timestep", begins))
+    told = [("network calls", str(facts.evaluations)), ("first timestep", begins)]
+    if proof := facts.proof:
+        told.append(("outside the mask", f"{proof.changed_outside} of {proof.outside} samples changed"))
+    told += [("reference", pull.verdict) for pull in facts.pull]
+    return tuple(told)
 
 
 def _marked(mark: Mark | None) -> tuple[tuple[str, str], ...]:

@@ -14,16 +14,16 @@ from typing import Any, get_args
 from pipelines import quantisation
 from pipelines.checkpoint import Checkpoint, find
 from pipelines.device import Numerics, decide, honour, torch_device
-from pipelines.draft import Draft, Settled, Taken, settle
+from pipelines.draft import Draft, Settled, settle
 from pipelines.errors import InputError, NumericsError
 from pipelines.families import family_of
 from pipelines.files import DISK, Files
 from pipelines.frozen import Frozen
-from pipelines.images import content_hash, open_image
 from pipelines.memory import frames
 from pipelines.recipe import FamilyName, Recipe
 from pipelines.room import Kind, Room, room
 from sweeps.axes import KINDS, Axis
+from sweeps.inputs import INPUTS, Inputs
 from sweeps.plan import Cells, Plan, cells, extend, from_lines
 from sweeps.sweep import Sweep, read_toml
 
@@ -42,17 +42,17 @@ class RunNumerics(Frozen):
 
 @dataclass(frozen=True)
 class AskedFor:
-    """What a sweep means: its cells, the checkpoints they need, and the image files they name with their content."""
+    """What a sweep means: its cells, the checkpoints they need, and the images they name."""
 
     cells: Cells
     checkpoints: Mapping[str, Checkpoint]
     """By the identity of their weights."""
-    images: Mapping[Path, str]
+    images: Inputs
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that could start. `images` are the files that its drafts name, with the content hash that recipes hold."""
+    """A run that could start. `images` are those that its drafts name."""
 
     folder: Path
     sweep: Sweep
@@ -61,7 +61,7 @@ class Prepared:
     numerics: RunNumerics
     checkpoints: Mapping[str, Checkpoint]
     """By the identity of their weights."""
-    images: Mapping[Path, str] = field(default_factory=dict)
+    images: Inputs = field(default_factory=Inputs)
 
     @property
     def keys(self) -> frozenset[str]:
@@ -113,29 +113,23 @@ def ask(sweep: Sweep, lookup: Callable[[str], Checkpoint] = find) -> AskedFor:
     """Settle every cell of a sweep; asks nothing of this machine's devices. Raises SweepError, CheckpointError."""
     lookup = cache(lookup)
     checkpoints: dict[str, Checkpoint] = {}
-    seen: dict[Path, Taken] = {}
-
-    def take(path: Path) -> Taken:
-        if path not in seen:
-            image = open_image(path)
-            seen[path] = Taken(content_hash(image), image.width, image.height)
-        return seen[path]
+    images = Inputs()
 
     def settled(draft: Draft) -> Settled:
         checkpoint = lookup(draft.checkpoint)
         checkpoints[checkpoint.weights.identity] = checkpoint
-        return settle(draft, checkpoint, take)
+        return settle(draft, checkpoint, images)
 
     wanted = cells(sweep, settled)
-    return AskedFor(wanted, checkpoints, {path: taken.image for path, taken in seen.items()})
+    return AskedFor(wanted, checkpoints, images)
 
 
-def self_contained(sweep: Sweep, images: Mapping[Path, str]) -> Sweep:
+def self_contained(sweep: Sweep, images: Inputs) -> Sweep:
     """The sweep with its images called by their copies in the run folder, so that the folder is all that is needed."""
-    copies = {str(path): f"inputs/{content}.png" for path, content in images.items()}
+    copies = {str(path): f"{INPUTS}/{content}.png" for path, content in images.files.items()}
 
     def copied(field: str, value: Any) -> Any:
-        return copies.get(value, value) if KINDS[field] == "path" else value
+        return copies.get(value, value) if KINDS[field] in ("path", "mask") else value
 
     base = sweep.base
     axes = [
@@ -144,7 +138,8 @@ def self_contained(sweep: Sweep, images: Mapping[Path, str]) -> Sweep:
         else axis
         for axis in sweep.axes
     ]
-    return sweep.but(base=base.but(start=copied("start", base.start), mask=copied("mask", base.mask)), axes=tuple(axes))
+    named = {field: copied(field, base.value(field)) for field, kind in KINDS.items() if kind in ("path", "mask")}
+    return sweep.but(base=base.but(**named), axes=tuple(axes))
 
 
 def run_folder(runs: Path, sweep: Sweep, today: str) -> Path:

@@ -6,6 +6,7 @@ README's "What you get".
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,17 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines import metadata, schedulers
+from pipelines import metadata
 from pipelines.checkpoint import Checkpoint
 from pipelines.device import Numerics
 from pipelines.errors import DiskFullError, SidelightError
 from pipelines.events import Event, Failed, Made, Shrunk
 from pipelines.files import DISK, Files, put, release_reserve
-from pipelines.images import open_image, to_uint8
 from pipelines.metadata import Embedded
 from pipelines.recipe import Recipe
 from pipelines.store import Circumstances, Facts, Saved, Sidecar, Store
 from sweeps import journal, marks, report
+from sweeps.finished import finished
 from sweeps.journal import (
     CellFailed,
     CellStarted,
@@ -167,8 +168,7 @@ class _Session:
 
     def _write_plan(self) -> None:
         prepared = self._prepared
-        for path in prepared.images:
-            self._store.add_input(open_image(path))
+        prepared.images.keep(prepared.folder, self._files)
         put({prepared.folder / SWEEP: to_toml(self_contained(prepared.sweep, prepared.images)).encode()}, self._files)
         put({prepared.folder / PLAN: "".join(f"{line}\n" for line in prepared.plan.to_lines()).encode()}, self._files)
         self._write_numerics()
@@ -215,35 +215,29 @@ class _Session:
             yield Kept(sidecar.key, self._store.path(sidecar.key), seconds)
 
     def _keep(self, made: Made, recipe: Recipe) -> tuple[Sidecar, float]:
-        """On the writer's thread: encode and commit one picture."""
+        """On the writer's thread: finish, encode and commit one picture."""
         cell = self._cells[made.key]
+        picture = finished(made, recipe, self._store)
         facts = Facts(
             first_timestep=made.first_timestep,
             first_sigma=made.first_sigma,
             evaluations=made.evaluations,
             warnings=(*cell.warnings, *made.warnings),
             light=cell.light,
+            content=picture.content,
+            proof=picture.proof,
+            pull=picture.pull,
         )
         circumstances = Circumstances(
             seconds={"made": round(made.seconds, 3)}, device=made.numerics.device, date=journal.utc_now()
         )
         embedded = Embedded(recipe=recipe, numerics=made.numerics, lane=made.lane)
         caption = metadata.caption(recipe, cell.light)
-        sidecar = self._store.save(Saved(encoded(made, recipe), embedded, facts, circumstances, caption))
+        sidecar = self._store.save(Saved(picture.png, embedded, facts, circumstances, caption))
         return sidecar, made.seconds
 
     def _lane(self, key: str) -> int:
         return self._lanes[key] % self._numerics.now.lanes
-
-
-def encoded(made: Made, recipe: Recipe) -> bytes:
-    """The PNG of a picture, with its recipe inside; equal pictures give equal bytes. Raises CellError."""
-    sampler, schedule = schedulers.to_a1111(recipe.scheduler)
-    return metadata.encode(
-        to_uint8(made.pixels),
-        Embedded(recipe=recipe, numerics=made.numerics, lane=made.lane),
-        parameters=metadata.a1111(recipe, sampler=sampler, schedule_type=schedule),
-    )
 
 
 class _Writer:
@@ -292,7 +286,7 @@ def failures(lines: Sequence[journal.Line]) -> dict[str, str]:
 
 def _check_room(prepared: Prepared, todo: frozenset[str], files: Files) -> None:
     recipes = prepared.recipes
-    need = sum(recipes[key].width * recipes[key].height for key in todo) * BYTES_A_PIXEL + (ROOM_BYTES if todo else 0)
+    need = sum(math.prod(recipes[key].size) for key in todo) * BYTES_A_PIXEL + (ROOM_BYTES if todo else 0)
     free = files.free_bytes(prepared.folder)
     if free < need:
         raise DiskFullError(

@@ -21,7 +21,10 @@ Values = Mapping[str, int | float | str | None]
 """A cell's value of every field of a Draft, by name."""
 Test = Callable[[Values], bool]
 
-AS_WRITTEN = ("checkpoint", "start", "mask", "strength", "scheduler", "loras", "light", "subject")
+AS_WRITTEN = (
+    "checkpoint", "start", "mask", "strength", "context", "reference", "reference_weight", "reference_role",
+    "reference_by", "scheduler", "loras", "light", "subject",
+)  # fmt: skip
 """Fields that are compared as they stand in the draft."""
 LONGEST = 2000  # characters: far below where Python's parser would run out of stack
 ORDERS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
@@ -89,6 +92,8 @@ def values_of(draft: Draft, settled: Settled | None) -> Values:
     if settled:
         values["scheduler"] = settled.recipe.scheduler.name
         values["strength"] = settled.recipe.start.strength if settled.recipe.start else None
+        for reference in settled.recipe.references:
+            values |= {"reference_weight": reference.weight, "reference_by": reference.mechanism}
     elif draft.scheduler:
         values["scheduler"] = _canonical(draft.scheduler) or draft.scheduler
     return values

@@ -48,12 +48,13 @@ def picture(
     output: str = "latent",
     callback: Callable[..., Any] | None = None,
     files: Sequence[Path] = (),
+    load: Callable[[Any], dict[str, Any]] | None = None,
 ) -> torch.Tensor:
     """Latents as the stock pipeline leaves them, or (output "pt") pixels (1, 3, height, width) in 0..1.
 
-    `files` are those of the recipe's LoRAs, in its order.
+    `files` are those of the recipe's LoRAs, in its order; `load` changes the pipeline and gives more arguments.
     """
-    family, opened = recipe.checkpoint.family, pipeline.__wrapped__(folder) if files else pipeline(folder)
+    family, opened = recipe.checkpoint.family, pipeline.__wrapped__(folder) if files or load else pipeline(folder)
     parts, cls = opened.components, class_of(opened, recipe)
     generator = torch.Generator("cpu").manual_seed(recipe.seed)
     parts["scheduler"] = solvers.build(
@@ -70,6 +71,7 @@ def picture(
         pipe.load_lora_weights(file, adapter_name=lora.name)
     if files:
         pipe.set_adapters([lora.name for lora in recipe.loras], [lora.weight for lora in recipe.loras])
+    loaded = load(pipe) if load else {}
     words: dict[str, Any] = {"prompt": recipe.prompt, "negative_prompt": recipe.negative}
     arguments: dict[str, Any] = {"num_inference_steps": recipe.steps, "guidance_scale": recipe.guidance}
     if family == "sdxl":
@@ -90,6 +92,7 @@ def picture(
         arguments |= {"width": recipe.width, "height": recipe.height}
     if callback:
         arguments |= {"callback_on_step_end": callback, "callback_on_step_end_tensor_inputs": list(WINDOW)}
+    words |= loaded
     return torch.as_tensor(pipe(**words, **arguments, generator=generator, output_type=output).images)
 
 

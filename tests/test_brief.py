@@ -11,12 +11,13 @@ from PIL import Image
 
 from pipelines import prompts
 from pipelines.checkpoint import find
-from pipelines.draft import Draft, Settled, Taken, settle
+from pipelines.draft import Draft, Settled, settle
 from pipelines.errors import InputError
 from pipelines.foreign.mapping import text_of
 from pipelines.recipe import Recipe
 from sweeps.run import run
 from sweeps.sweep import from_flags
+from tests.pictures import NO_IMAGE
 from tests.small import opener, prepared
 from workbench.queue import Queue
 from workbench.web import brief as meaning
@@ -38,12 +39,8 @@ def flux() -> Offer:
     return offering.of("demo-flux", find)
 
 
-def no_image(path: Path) -> Taken:
-    raise AssertionError(f"{path} was asked for")
-
-
 def settled(brief: Brief, offer: Offer) -> Settled:
-    return settle(meaning.sweep(brief, offer).base, find(offer.name), no_image)
+    return settle(meaning.sweep(brief, offer).base, find(offer.name), NO_IMAGE)
 
 
 def draft_of(recipe: Recipe) -> Draft:
@@ -155,7 +152,7 @@ def test_a_checkpoint_that_is_not_here_says_so_and_still_counts_words() -> None:
     offer = offering.of("sdxl-base", find)
     assert offer.can_pull
     assert "to be downloaded" in offer.state
-    told = reading.read(Brief(checkpoint="sdxl-base", prompt="a face"), offer, no_image)
+    told = reading.read(Brief(checkpoint="sdxl-base", prompt="a face"), offer, NO_IMAGE)
     assert "not on this disk" in told.fault
     assert told.prompt
     assert told.prompt.counts[0].used == 2
@@ -171,7 +168,7 @@ def words(pieces: Any) -> str:
     "text", ["a beautiful woman 👩🏽, 8k", "perfect skin perfect skin", "", "not blurry, no make-up"]
 )
 def test_the_readout_holds_every_letter_and_marks_what_is_told(text: str) -> None:
-    told = reading.read(replace(PLAIN, prompt=text), sdxl(), no_image)
+    told = reading.read(replace(PLAIN, prompt=text), sdxl(), NO_IMAGE)
     assert told.prompt
     assert words(told.prompt.pieces) == text
     for number, remark in enumerate(told.remarks):
@@ -181,7 +178,7 @@ def test_the_readout_holds_every_letter_and_marks_what_is_told(text: str) -> Non
 
 def test_what_an_encoder_does_not_read_is_told_apart() -> None:
     long = ", ".join(f"word {number}" for number in range(200))
-    told = reading.read(Brief(checkpoint="demo-flux", prompt=long), flux(), no_image)
+    told = reading.read(Brief(checkpoint="demo-flux", prompt=long), flux(), NO_IMAGE)
     assert told.prompt
     is_read = words(piece for piece in told.prompt.pieces if piece.is_read)
     assert is_read + told.prompt.counts[-1].dropped == long
@@ -190,21 +187,21 @@ def test_what_an_encoder_does_not_read_is_told_apart() -> None:
 
 def test_remarks_that_are_heeded_are_gone() -> None:
     brief = replace(PLAIN, prompt="a beautiful woman, 8k, masterpiece")
-    told = reading.read(brief, sdxl(), no_image)
+    told = reading.read(brief, sdxl(), NO_IMAGE)
     assert told.mended
-    assert not reading.read(reading.mended(brief, told.mended), sdxl(), no_image).remarks
+    assert not reading.read(reading.mended(brief, told.mended), sdxl(), NO_IMAGE).remarks
 
 
 def test_a_light_that_cannot_be_is_told_without_words() -> None:
     brief = replace(FIRST, checkpoint="demo-sdxl", light_fields='{"direction": "sideways"}')
-    told = reading.read(brief, sdxl(), no_image)
+    told = reading.read(brief, sdxl(), NO_IMAGE)
     assert told.prompt is None
     assert "direction" in told.fault
     assert "\n" not in told.fault
 
 
 def test_words_that_a_family_would_misread_are_refused_beside_the_words() -> None:
-    told = reading.read(Brief(checkpoint="demo-flux", prompt="a face, (skin:1.3)"), flux(), no_image)
+    told = reading.read(Brief(checkpoint="demo-flux", prompt="a face, (skin:1.3)"), flux(), NO_IMAGE)
     assert told.prompt
     assert words(told.prompt.pieces) == "a face, (skin:1.3)"
     assert "attention weight" in told.fault

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from pipelines.checkpoint import find
-from pipelines.draft import Taken, settle
+from pipelines.draft import settle
 from pipelines.images import content_hash, open_image
+from sweeps.inputs import Inputs
 from sweeps.plan import cells, plan_of
 from sweeps.prepare import SWEEP, Prepared, RunNumerics
 from sweeps.run import run
@@ -115,12 +116,8 @@ def make(site: Site) -> list[str]:
     job = site.queue.claim()
     assert job
 
-    def take(path: Path) -> Taken:
-        image = open_image(path)
-        return Taken(content_hash(image), image.width, image.height)
-
     sweep = read_toml(job.folder / SWEEP)
-    wanted = cells(sweep, lambda draft: settle(draft, find(draft.checkpoint), take))
+    wanted = cells(sweep, lambda draft: settle(draft, find(draft.checkpoint), Inputs()))
     kept = RunNumerics(planned=numerics(), now=numerics())
     checkpoint = find(sweep.base.checkpoint)
     plan = plan_of(wanted, lanes=kept.now.lanes, lane_width=kept.now.lane_width)

@@ -10,9 +10,10 @@ import pytest
 from pipelines.checkpoint import find
 from pipelines.demo.portraits import portrait
 from pipelines.device import decide
-from pipelines.draft import Draft, Taken, settle
+from pipelines.draft import Draft, settle
 from pipelines.engine import Engine
 from pipelines.events import Made
+from tests.pictures import NO_IMAGE
 
 MOST_BYTES = 25_000_000
 
@@ -37,14 +38,11 @@ def test_weights_are_those_the_readme_names_and_small_enough(demo: Path) -> None
 def test_light_comes_from_the_side_that_the_prompt_says(name: str) -> None:
     checkpoint = find(name)
 
-    def no_image(path: Path) -> Taken:
-        raise AssertionError(path)
-
     recipes = {
         side: settle(
             Draft(checkpoint=name, prompt=f"portrait of a woman, side light from the {side}", steps=6, seed=7),
             checkpoint,
-            no_image,
+            NO_IMAGE,
         )[0]
         for side in ("left", "right")
     }

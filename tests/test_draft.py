@@ -10,6 +10,7 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.draft import Draft, Taken, settle
 from pipelines.errors import InputError, RecipeError
 from pipelines.recipe import Recipe, SchedulerChoice
+from tests.pictures import Told
 
 SIZES = {"start.png": (24, 16), "mask.png": (24, 16), "other.png": (16, 16)}
 
@@ -29,7 +30,7 @@ def take(path: Path) -> Taken:
 
 
 def settled(checkpoint: Checkpoint, **asked: Any) -> Recipe:
-    return settle(Draft.said({"checkpoint": "mine"} | asked), checkpoint, take).recipe
+    return settle(Draft.said({"checkpoint": "mine"} | asked), checkpoint, Told(take)).recipe
 
 
 def test_what_a_draft_leaves_open_comes_from_the_checkpoint(checkpoint: Checkpoint) -> None:
@@ -61,7 +62,7 @@ def test_a_start_image_gives_the_size(checkpoint: Checkpoint) -> None:
 
 def test_warnings_of_the_family_are_handed_on(folder: Path) -> None:
     checkpoint = Checkpoint("mine", "sdxl", folder, {"trained_guidance": "2..7"})
-    assert settle(Draft(checkpoint="mine", guidance=9), checkpoint, take).warnings == (
+    assert settle(Draft(checkpoint="mine", guidance=9), checkpoint, Told(take)).warnings == (
         "guidance 9 is outside 2 to 7, which mine was trained for",
     )
 
@@ -91,10 +92,12 @@ def test_images_are_read_only_when_named(checkpoint: Checkpoint) -> None:
     def never(path: Path) -> Taken:
         raise AssertionError(path)
 
-    assert settle(Draft(checkpoint="mine"), checkpoint, never).recipe.mode == "text-to-image"
+    assert settle(Draft(checkpoint="mine"), checkpoint, Told(never)).recipe.mode == "text-to-image"
     with pytest.raises(RecipeError, match="without strength"):
-        settle(Draft(checkpoint="mine", start="start.png"), checkpoint, never)
+        settle(Draft(checkpoint="mine", start="start.png"), checkpoint, Told(never))
 
 
 def test_every_field_of_a_draft_is_named_like_the_recipes() -> None:
-    assert set(Draft.model_fields) - set(Recipe.model_fields) == {"strength", "light", "subject", "light_fields"}
+    own = {"strength", "context", "light", "subject", "light_fields"}
+    own |= {"reference", "reference_weight", "reference_role", "reference_by"}
+    assert set(Draft.model_fields) - set(Recipe.model_fields) == own

@@ -79,7 +79,7 @@ def test_what_a_checkpoint_can_make_passes_without_a_warning(
         ("sdxl", {"height": 17}, r"height 17 is not a multiple of 8; take 16 or 24"),
         ("flux", {"width": 18}, r"width 18 is not a multiple of 4; take 16 or 20"),
         ("flux2", {"loras": [{"file": "2" * 64, "family": "flux"}]}, r"is for flux, flux2 is flux2; leave it out, or"),
-        ("flux", {"references": [{"image": "2" * 64}]}, r"references are read but not applied by this version"),
+        ("flux", {"references": [{"image": "2" * 64}]}, r"a reference names no mechanism; bands or redux can act on"),
         ("flux", {"finish": [{"name": "grain"}]}, r"finish are read but not applied by this version"),
         ("sdxl", {"variation": 1}, r"variation 1 is for models without a seed; sdxl has one, so change seed"),
         (
@@ -109,8 +109,8 @@ def test_what_a_checkpoint_can_make_passes_without_a_warning(
         ("fill", MASKED | {"true_guidance": 2}, r"fill has no classifier-free guidance"),
         ("fill", MASKED | {"guidance_interval": (0, 0.5)}, r"fill has no classifier-free guidance"),
         ("fill", MASKED | {"scheduler": {"name": "heun"}}, r"scheduler heun cannot be used for flux inpaint: "),
-        ("kontext", START, r"kontext reads pictures as references, which this version does not apply; leave start and"),
-        ("kontext", MASKED, r"kontext reads pictures as references, which this version does not apply"),
+        ("kontext", START, r"kontext reads pictures as references, not as start images; give it as reference, or pick"),
+        ("kontext", MASKED, r"kontext reads pictures as references, not as start images"),
         (
             "klein",
             {"guidance": 4},

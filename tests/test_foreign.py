@@ -12,13 +12,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipelines import foreign, schedulers
 from pipelines.checkpoint import find
-from pipelines.draft import Taken, settle
+from pipelines.draft import settle
 from pipelines.errors import InputError
 from pipelines.foreign import Foreign
 from pipelines.hashes import FileHashes
 from pipelines.metadata import a1111
 from pipelines.recipe import Recipe, SchedulerChoice, Weights
 from sweeps.sweep import expand, from_flags
+from tests.pictures import NO_IMAGE
 
 LIST = """\
 own-base   sdxl file:sd_xl_base_1.0.safetensors
@@ -489,14 +490,10 @@ def test_a_sweep_around_a_picture_settles_into_recipes(tmp_path: Path, name: str
     sweep = from_flags("like", {"guidance": ["2..6"], "loras": ["none"]}, like=like)
     drafts = [place.draft for place in expand(sweep)]
     assert [draft.guidance for draft in drafts] == [2, 3, 4, 5, 6]
-    recipe = settle(drafts[0], find("demo-sdxl"), no_image).recipe
+    recipe = settle(drafts[0], find("demo-sdxl"), NO_IMAGE).recipe
     expected = TEXTS[name][3]
     assert (recipe.prompt, recipe.seed, recipe.steps) == (expected["prompt"], expected["seed"], expected["steps"])
     assert recipe.scheduler.name == expected["scheduler"]
-
-
-def no_image(path: Path) -> Taken:
-    raise AssertionError(f"{path} was asked for")
 
 
 def test_texts_for_two_encoders_and_relays_are_followed(tmp_path: Path) -> None:

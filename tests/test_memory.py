@@ -21,6 +21,7 @@ from pipelines.checkpoint import Checkpoint, find
 from pipelines.memory import Frame, Need, Way
 from pipelines.places import CONFIGS
 from tests.counting import hollow, no_scores, peak
+from tests.pictures import NO_IMAGE
 from tests.tiny import tiny_checkpoint, tiny_flux, tiny_sdxl
 
 GB = 10**9
@@ -351,7 +352,7 @@ def test_frames_are_the_distinct_ones(tmp_path: Path) -> None:
 
     checkpoint = tiny_checkpoint("sdxl", tmp_path)
     recipes = [
-        settle(Draft(checkpoint="x", prompt="a", seed=seed, width=side, height=16), checkpoint, lambda _: None).recipe  # type: ignore[arg-type,return-value]
+        settle(Draft(checkpoint="x", prompt="a", seed=seed, width=side, height=16), checkpoint, NO_IMAGE).recipe
         for seed in (1, 2)
         for side in (16, 32)
     ]
@@ -406,7 +407,7 @@ def test_a_run_on_a_real_gpu_stays_within_the_estimate(family: str, card: None) 
 
     checkpoint = find(f"demo-{family}")
     draft = Draft(checkpoint=checkpoint.name, prompt="a face", seed=1, width=512, height=512, steps=2)
-    recipe = settle(draft, checkpoint, lambda _: None).recipe  # type: ignore[arg-type,return-value]
+    recipe = settle(draft, checkpoint, NO_IMAGE).recipe
     frames = memory.frames([recipe], {checkpoint.weights.digest: checkpoint})
     given: Any = {"family": family, "pixels": 512**2, "lane_width": 2, "cells": 1, "forwards": 2, "asked": {}}
     numerics = decide(**given, frames=frames)

@@ -18,7 +18,7 @@ from tests.page_server import PATIENCE_SECONDS, PageServer, wait_for
 from tests.test_components import expected, seen_in
 
 pytestmark = pytest.mark.browser
-TABS = ("Create", "Sweep", "Compare", "Runs", "Models", "Doctor")
+TABS = ("Create", "Face", "Sweep", "Compare", "Runs", "Models", "Doctor")
 PROMPT = "portrait of a woman, side light from the left, textured skin, pores"
 
 

@@ -1,16 +1,21 @@
 """Places of a run's pictures: set once, seen by everybody, whole or as before, and no part of the run itself."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import Image
+from skimage.data import astronaut
 from starlette.testclient import TestClient
 
 from pipelines.errors import BusyError, DiskError, InputError
-from sweeps import places, shelf
+from sweeps import journal, places, shelf
+from sweeps.found_places import FoundPlaces, places_in
 from sweeps.lock import Lock
 from sweeps.places import Place, Places
 from sweeps.run import run
@@ -44,6 +49,21 @@ def page(folder: Path, tmp_path: Path) -> Iterator[TestClient]:
 
 def put(folder: Path, name: str = "mouth", rectangle: Any = MOUTH) -> Places:
     return places.put_place(folder, Place.read({"name": name, "rectangle": rectangle}), Quick())
+
+
+def show(folder: Path, number: int, pixels: Any) -> None:
+    """Another picture in the place of the run's first, second ... picture, committed as a run does."""
+    keys = [line.key for line in journal.read(folder).lines if isinstance(line, journal.PictureDone)]
+    path = folder / "pictures" / f"{keys[number]}.png"
+    Image.fromarray(pixels).save(path)
+    sidecar = json.loads(path.with_suffix(".json").read_bytes())
+    sidecar["png_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(sidecar))
+
+
+def middle(rectangle: Any) -> tuple[float, float]:
+    x, y, width, height = rectangle
+    return x + width / 2, y + height / 2
 
 
 def test_a_place_is_set_and_the_others_stay(folder: Path) -> None:
@@ -120,3 +140,53 @@ def test_routes_refuse_in_one_line(folder: Path, page: TestClient) -> None:
     assert page.post(f"/api/places/{NAME}", content=b"[]").status_code == 422
     assert page.post(f"/api/places/{NAME}", content=b"x" * 70_000).status_code == 413
     assert not (folder / places.NAME).exists()
+
+
+def test_face_cheek_and_mouth_are_found_in_a_picture() -> None:
+    found = places_in(astronaut()[:300, 100:361])
+    assert found.hands is None
+    assert middle(found.face) == pytest.approx((0.48, 0.41), abs=0.03)
+    assert middle(found.mouth) == pytest.approx((0.47, 0.49), abs=0.03)
+    face, cheek = found.face, found.cheek
+    assert face
+    assert cheek
+    assert face[0] < cheek[0] < cheek[0] + cheek[2] < face[0] + face[2]
+    assert middle(face)[1] < middle(cheek)[1] < middle(found.mouth)[1]
+    assert places_in(np.full((300, 200, 3), 80, np.uint8)) == Places()
+
+
+def test_a_face_half_out_of_the_picture_has_its_place_inside() -> None:
+    cut = places_in(astronaut()[100:300, 100:250])
+    for rectangle in (cut.face, cut.cheek, cut.mouth):
+        assert rectangle is None or Place(name="face", rectangle=rectangle)
+
+
+def test_what_nobody_set_is_found_and_what_a_person_set_wins(folder: Path, page: TestClient) -> None:
+    show(folder, 1, astronaut()[:300, 100:361])  # the first picture has no face
+    found = page.get(f"/api/places/{NAME}").json()
+    assert found.keys() == {"face", "cheek", "mouth", "found"}
+    assert sorted(found["found"]) == ["cheek", "face", "mouth"]
+    said = page.post(f"/api/places/{NAME}", json={"name": "mouth", "rectangle": MOUTH}).json()
+    assert said == found | {"mouth": list(MOUTH), "found": ["face", "cheek"]}
+    assert page.get(f"/api/places/{NAME}").json() == said
+    assert places.read(folder) == Places(mouth=MOUTH)
+
+
+def test_places_are_searched_once_and_again_when_there_is_more_to_search(folder: Path) -> None:
+    found = FoundPlaces()
+    assert found.of(folder) == Places()
+    show(folder, 0, astronaut()[:300, 100:361])
+    assert found.of(folder) == Places()  # the same pictures: not searched again
+    assert FoundPlaces().of(folder).face
+    first = FoundPlaces()
+    assert first.of(folder) is first.of(folder)
+    for path in (folder / "pictures").glob("*.png"):
+        path.unlink()
+    assert first.of(folder) == Places()
+
+
+def test_a_picture_that_is_not_whole_is_not_searched(folder: Path) -> None:
+    show(folder, 0, astronaut()[:300, 100:361])
+    for sidecar in (folder / "pictures").glob("*.json"):
+        sidecar.write_text(sidecar.read_text().replace('"png_sha256": "', '"png_sha256": "0')[:-1])
+    assert FoundPlaces().of(folder) == Places()

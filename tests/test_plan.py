@@ -25,6 +25,7 @@ from sweeps.plan import (
     work_of,
 )
 from sweeps.sweep import from_flags
+from tests.pictures import Told
 
 BASE = {"checkpoint": ["demo-sdxl"], "prompt": ["portrait"]}
 SHAPE = {"width": ["64"], "height": ["64"]}
@@ -38,7 +39,7 @@ def settle(tmp_path_factory):
         found = {name: checkpoint.find(name) for name in ("demo-sdxl", "demo-flux")}
         for each in found.values():
             assert each.weights.digest
-    return lambda asked: draft.settle(asked, found[asked.checkpoint], lambda path: Taken("1" * 64, 64, 64))
+    return lambda asked: draft.settle(asked, found[asked.checkpoint], Told(lambda path: Taken("1" * 64, 64, 64)))
 
 
 def swept(settle, flags, **more):

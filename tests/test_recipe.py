@@ -53,6 +53,16 @@ GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
         "6c717bb85048a605",
     ),
     "references": ({"references": ({"image": C}, {"image": B, "role": "start", "weight": 0.4})}, "8fe81917dd47f46f"),
+    "reference mechanism": (
+        {"references": ({"image": C, "mechanism": "ip-adapter", "adapter": B},)},
+        "b9d97ba153164d28",
+    ),
+    "crop": (
+        START
+        | {"mask": {"image": C}}
+        | {"crop": {"left": 8, "top": 0, "width": 300, "height": 400, "of_width": 800, "of_height": 600}},
+        "5b2808af31f1b881",
+    ),
     "start": (START, "79254d2578933cfc"),
     "mask": (START | {"mask": {"image": C}}, "e02f87c5813106db"),
     "finish": ({"finish": ({"name": "grain", "values": (("amount", 0.2),)}, {"name": "texture"})}, "8981e2b9ecaa74a8"),
@@ -95,6 +105,7 @@ def test_canonical_json_is_this_text() -> None:
         {"variation": 0},
         {"loras": []},
         {"references": ()},
+        {"crop": None},
         {"start": None, "mask": None},
         {"finish": []},
         {"version": 1},

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from starlette.testclient import TestClient
 from pipelines.checkpoint import Checkpoint, find
 from pipelines.draft import Draft, settle
 from pipelines.errors import BusyError, CheckpointError, DiskFullError, InputError
+from pipelines.raster import Raster
 from pipelines.store import Store
 from sweeps import journal
 from sweeps.axes import Axis
@@ -36,6 +38,7 @@ from sweeps.plan import cells, plan_of
 from sweeps.prepare import NUMERICS, PLAN, SWEEP, Prepared, RunNumerics
 from sweeps.run import Happening, Kept, failures, run
 from sweeps.sweep import Sweep, to_toml
+from tests.pictures import NO_IMAGE
 from tests.small import numerics, opener
 from tests.test_guard import served
 from workbench.web import uploads
@@ -64,7 +67,7 @@ def prepared(folder: Path, guidance: Sequence[float] = (2, 4, 6), seeds: Sequenc
             Axis(fields=("seed",), values=tuple((s,) for s in seeds)),
         ],
     )
-    wanted = cells(sweep, lambda draft: settle(draft, demo, lambda _: pytest.fail("no image is named")))
+    wanted = cells(sweep, lambda draft: settle(draft, demo, NO_IMAGE))
     kept = RunNumerics(planned=numerics(), now=numerics())
     plan = plan_of(wanted, lanes=kept.now.lanes, lane_width=kept.now.lane_width)
     return Prepared(folder, sweep, wanted, plan, kept, {demo.weights.identity: demo})
@@ -453,7 +456,7 @@ def test_small_version_is_served_beside_the_picture(runs: Path) -> None:
 
 
 def test_input_images_are_served_by_content(runs: Path) -> None:
-    name = Store(runs / NAME).add_input(Image.new("RGB", (8, 8)))
+    name = Store(runs / NAME).add_input(Raster(np.zeros((8, 8, 3), np.uint8), b""))
     (runs / NAME / "inputs" / f"{'0' * 64}.png").write_bytes(b"<script>")
     page = client(runs)
     assert page.get(f"/inputs/{NAME}/{name}.png").content.startswith(b"\x89PNG")

@@ -12,10 +12,13 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from safetensors.torch import save_file
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.places import Place
 from pipelines.recipe import FamilyName
+from pipelines.reference_images import REDUX_PARTS, Adapter
 
 SIZE = 16
 """Pixels on a side that these models are made for; the autoencoder's factor is 2."""
@@ -221,3 +224,88 @@ def tiny_checkpoint(kind: str, folder: Path) -> Checkpoint:
             parts[name] = type(parts[name]).from_config(parts[name].config, **changes)
     getattr(diffusers, pipeline)(**parts).save_pretrained(folder)
     return Checkpoint(kind, family, folder, {"width": str(SIZE), "height": str(SIZE)})
+
+
+def tiny_ip_adapter(folder: Path, unet: Any, *, plus: bool = True, seed: int = 0) -> Adapter:
+    """An IP-Adapter (Plus, or the first kind, which reads one vector a picture) with the names of the real files."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = transformers.CLIPVisionModelWithProjection(
+            transformers.CLIPVisionConfig(
+                hidden_size=16,
+                intermediate_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                projection_dim=12,
+                image_size=16,
+                patch_size=8,
+                initializer_factor=20.0,  # else it answers nearly the same to every picture
+            )
+        )
+        width = unet.config.cross_attention_dim
+        state = _resampler(width) if plus else _projection(width)
+        crosses = [module for name, module in unet.named_modules() if name.endswith("attn2")]
+        for at, module in enumerate(crosses):
+            for kind in ("k", "v"):
+                name = f"ip_adapter.{2 * at + 1}.to_{kind}_ip.weight"
+                state[name] = torch.randn(module.inner_dim, width) * width**-0.5
+        encoder.save_pretrained(folder / "image_encoder")
+        save_file(state, folder / "adapter.safetensors")
+    places = {"image_encoder": Place("image_encoder", folder / "image_encoder")}
+    return Adapter("tiny-ip-adapter", "ip-adapter", folder / "adapter.safetensors", places)
+
+
+def _resampler(width: int) -> dict[str, torch.Tensor]:
+    """Tensors of `image_proj` in an IP-Adapter Plus file: 4 layers, heads of 64, 3 tokens."""
+    inner, heads = 8, 64
+    made = {
+        "latents": torch.randn(1, 3, inner),
+        "proj_in.weight": torch.randn(inner, 16) / 4,
+        "proj_in.bias": torch.randn(inner),
+        "proj_out.weight": torch.randn(width, inner),
+        "proj_out.bias": torch.randn(width),
+        "norm_out.weight": torch.ones(width),
+        "norm_out.bias": torch.zeros(width),
+    }
+    for layer in range(4):
+        norms = [f"layers.{layer}.0.norm1", f"layers.{layer}.0.norm2", f"layers.{layer}.1.0"]
+        made |= {f"{norm}.weight": torch.ones(inner) for norm in norms}
+        made |= {f"{norm}.bias": torch.zeros(inner) for norm in norms}
+        made |= {
+            f"layers.{layer}.0.to_q.weight": torch.randn(heads, inner),
+            f"layers.{layer}.0.to_kv.weight": torch.randn(2 * heads, inner),
+            f"layers.{layer}.0.to_out.weight": torch.randn(inner, heads) / 8,
+            f"layers.{layer}.1.1.weight": torch.randn(4 * inner, inner),
+            f"layers.{layer}.1.3.weight": torch.randn(inner, 4 * inner) / 4,
+        }
+    return {f"image_proj.{name}": tensor for name, tensor in made.items()}
+
+
+def _projection(width: int) -> dict[str, torch.Tensor]:
+    """Tensors of `image_proj` in a file of the first kind of IP-Adapter: 4 tokens of one vector."""
+    made = {"proj.weight": torch.randn(4 * width, 12), "proj.bias": torch.randn(4 * width)}
+    made |= {"norm.weight": torch.ones(width), "norm.bias": torch.zeros(width)}
+    return {f"image_proj.{name}": tensor for name, tensor in made.items()}
+
+
+def tiny_redux(folder: Path, *, words: int = 16, seed: int = 0) -> Adapter:
+    """FLUX.1 Redux as its repository lays it out: SigLIP, and the embedder to tokens as wide as `words`."""
+    from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = transformers.SiglipVisionModel(
+            transformers.SiglipVisionConfig(
+                hidden_size=16,
+                intermediate_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                image_size=16,
+                patch_size=8,
+            )
+        )
+        encoder.save_pretrained(folder / "image_encoder")
+        ReduxImageEncoder(redux_dim=16, txt_in_features=words).save_pretrained(folder / "image_embedder")
+    size = {"height": 16, "width": 16}
+    transformers.SiglipImageProcessorPil(size=size).save_pretrained(folder / "feature_extractor")
+    return Adapter("tiny-redux", "redux", places={name: Place(name, folder / name) for name in REDUX_PARTS})

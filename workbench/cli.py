@@ -15,12 +15,17 @@ from pipelines.errors import SidelightError
 from workbench import (
     bench_command,
     doctor_command,
+    face_commands,
+    face_repair,
+    measure_command,
     models_commands,
     picture_commands,
     prompt_commands,
     queue_commands,
     read_command,
+    reference_commands,
     run_commands,
+    series_commands,
     shelf_commands,
     sweep_commands,
 )
@@ -60,9 +65,43 @@ runs_app = typer.Typer(
 )
 app.add_typer(runs_app, name="runs")
 
+face_app = typer.Typer(
+    help="Faces of a picture: find, mask, repair one region, prove that nothing else moved.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(face_app, name="face")
+face_app.command("find")(face_commands.find)
+face_app.command("mask")(face_commands.mask)
+face_app.command("repair")(face_repair.repair)
+face_app.command("verify")(face_commands.verify)
+
+reference_app = typer.Typer(
+    help="A photograph whose skin pulls a picture: what it is good for, and a damaged one restored.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(reference_app, name="reference")
+reference_app.command("check")(reference_commands.check)
+reference_app.command("restore")(reference_commands.restore)
+
+series_app = typer.Typer(
+    help="Keep the skin across pictures: one pilot freezes light, texture, reference and checkpoint.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(series_app, name="series")
+series_app.command("new")(series_commands.new)
+series_app.command("add", context_settings=series_commands.FURTHER)(series_commands.add)
+series_app.command("ages", context_settings=series_commands.FURTHER)(series_commands.ages)
+series_app.command("check")(series_commands.check)
+series_app.command("list")(series_commands.list_series)
+series_app.command("show")(series_commands.show)
+
 sweeps_app.command("run")(sweep_commands.sweep_run)
 picture_app.command("show")(picture_commands.show)
 picture_app.command("again")(picture_commands.again)
+picture_app.command("history")(picture_commands.history)
 picture_app.command("read")(read_command.read)
 prompt_app.command("list")(prompt_commands.prompt_list)
 prompt_app.command("show")(prompt_commands.prompt_show)
@@ -90,6 +129,7 @@ runs_app.command("export")(shelf_commands.runs_export)
 app.command("mark")(shelf_commands.mark)
 app.command("marks")(shelf_commands.marks)
 app.command("serve")(serve_command.serve)
+app.command("measure")(measure_command.measure)
 app.command("check")(run_commands.check)
 app.command("schedulers")(run_commands.schedulers)
 app.command("bench")(bench_command.bench)

@@ -7,8 +7,7 @@ from platformdirs import user_state_path
 from pipelines.checkpoint import Checkpoint
 from pipelines.device import Numerics
 from pipelines.engine import Engine
-from pipelines.families.base import Images
-from pipelines.recipe import Recipe
+from pipelines.given import images_of
 from pipelines.store import Store
 from sweeps.lock import Lock
 
@@ -23,13 +22,7 @@ def shared_engine(
 ) -> Engine:
     """An engine for several runs; `turn` gives the store of the one that it works for now."""
 
-    def images(recipe: Recipe) -> Images:
-        store = turn()
-        start = store.input(recipe.start.image).convert("RGB") if recipe.start else None
-        mask = store.input(recipe.mask.image).convert("L") if recipe.mask else None
-        return Images(start, mask)
-
-    return Engine(checkpoint, numerics, images=images, previews=previews)
+    return Engine(checkpoint, numerics, images=lambda recipe: images_of(recipe, turn()), previews=previews)
 
 
 def device_lock(numerics: Numerics) -> Lock:

@@ -3,14 +3,13 @@
 The run folder is written before the job: whatever becomes of the queue, `sidelight sweep run FOLDER` goes on with it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.files import DISK, put
-from pipelines.images import open_image
-from pipelines.store import Store
+from sweeps.inputs import Inputs
 from sweeps.lock import Lock
 from sweeps.prepare import SWEEP
 from sweeps.sweep import Sweep, to_toml
@@ -71,7 +70,7 @@ class Job:
     ended: str
 
 
-def lay_down(sweep: Sweep, folder: Path, images: Iterable[Path]) -> None:
+def lay_down(sweep: Sweep, folder: Path, images: Inputs) -> None:
     """Write what a run needs to be begun by somebody else: `sweep.toml`, and copies of `images` in `inputs/`.
 
     `sweep` names images by these copies already (`sweeps.prepare.self_contained`). Raises BusyError while another
@@ -79,7 +78,5 @@ def lay_down(sweep: Sweep, folder: Path, images: Iterable[Path]) -> None:
     """
     DISK.mkdir(folder)
     with Lock(folder / ".lock", f"run {folder}"):
-        store = Store(folder)
-        for path in images:
-            store.add_input(open_image(path))
+        images.keep(folder)
         put({folder / SWEEP: to_toml(sweep).encode()})

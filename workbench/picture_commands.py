@@ -1,4 +1,7 @@
-"""`sidelight picture show|again`: what a picture says about itself, and making it again. Knows nothing about runs."""
+"""`sidelight picture show|again|history`: what a picture says of itself, its ancestors, making it again.
+
+Knows nothing about sweeps.
+"""
 
 import json
 import tempfile
@@ -13,6 +16,8 @@ from pipelines.device import honour
 from pipelines.errors import CheckpointError, InputError
 from pipelines.metadata import Embedded
 from pipelines.recipe import Weights
+from workbench.history import as_dict, chain, drawn
+from workbench.sweep_commands import RUNS
 
 File = Annotated[Path, typer.Argument(help="A PNG made by Sidelight.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -51,6 +56,16 @@ def again(
         raise typer.Exit(1)
 
 
+def history(
+    file: Annotated[Path, typer.Argument(help="A picture, Sidelight's or any other.")],
+    runs: Annotated[Path, typer.Option(help="Where the run folders lie.")] = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Draw which picture was made from which: repairs back to the first one, with mask, strength and proof."""
+    links = chain(file, runs.expanduser())
+    typer.echo(json.dumps([as_dict(link) for link in links], ensure_ascii=False) if as_json else drawn(links))
+
+
 def _embedded(file: Path) -> Embedded:
     embedded = metadata.read(file)
     if embedded is None:
@@ -62,7 +77,7 @@ def _made_again(embedded: Embedded, file: Path) -> bytes:
     """The PNG of the same recipe, in the same slot of a forward of as many rows."""
     from pipelines.events import Failed, Made
     from pipelines.store import Store
-    from sweeps.run import encoded
+    from sweeps.finished import finished
     from workbench.engines import device_lock, open_engine
 
     recipe = embedded.recipe
@@ -74,7 +89,7 @@ def _made_again(embedded: Embedded, file: Path) -> bytes:
             if isinstance(event, Failed):
                 raise InputError(f"{recipe.key} cannot be made again: {event.reason}")
             if isinstance(event, Made):
-                return encoded(event, recipe)
+                return finished(event, recipe, store).png
     raise AssertionError("an engine ended without making or failing its one picture")
 
 

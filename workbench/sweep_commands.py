@@ -55,7 +55,14 @@ def sweep_run(
     variation: Annotated[Given, _values("Tells equal requests to a model without a seed apart.")] = None,
     start: Annotated[Given, _values("Image file that img2img and inpainting begin from.")] = None,
     strength: Annotated[Given, _values("Denoising strength, 0 to 1; 0.4 to 0.6 keeps the face.")] = None,
-    mask: Annotated[Given, _values("Image file: white is repainted, black is kept.")] = None,
+    mask: Annotated[Given, _values("Image file (white is repainted), or 'face1.skin; feather 0.06'.")] = None,
+    context: Annotated[
+        Given, _values("Work on the mask's surroundings alone: this share of it more on each side.")
+    ] = None,
+    reference: Annotated[Given, _values("Photograph whose skin pulls the picture: texture, not the face.")] = None,
+    reference_weight: Annotated[Given, _values("How strongly, 0 to 1; 0.4 to 0.6 is the normal range.")] = None,
+    reference_role: Annotated[Given, _values("skin (texture) or start (img2img from it).")] = None,
+    reference_by: Annotated[Given, _values("bands, ip-adapter, redux, kontext or images; chosen if left out.")] = None,
     loras: Annotated[Given, _values("Names or files with weights: none,film:0.4..1:0.2,film:0.8+skin:0.5.")] = None,
     light: Annotated[Given, _values("Light template that writes the prompt; `sidelight prompt list`.")] = None,
     subject: Annotated[Given, _values("Who is lit, with --light.")] = None,
@@ -94,9 +101,9 @@ def sweep_run(
     said = dict(locals()) | {LIGHT + name: values for name, values in light_fields(fields).items()}
     prepared = _prepared(said)
     if dry_run:
-        _print_plan(prepared, as_json)
+        print_plan(prepared, as_json)
     elif queue:
-        _queue(prepared, said)
+        into_queue(prepared, said)
     else:
         _make(prepared, quiet=quiet, retry_failed=not keep_failed, as_json=as_json)
 
@@ -113,10 +120,10 @@ def _prepared(said: dict[str, Any]) -> Prepared:
         folder = file
     else:
         folder = said["out"] or preparing.run_folder(said["runs"].expanduser(), sweep, str(date.today()))
-    return preparing.prepare(sweep, folder, asked=_asked(said), new_numerics=said["new_numerics"])
+    return preparing.prepare(sweep, folder, asked=asked_numerics(said), new_numerics=said["new_numerics"])
 
 
-def _asked(said: dict[str, Any]) -> dict[str, Any]:
+def asked_numerics(said: dict[str, Any]) -> dict[str, Any]:
     """The numerics that the flags ask for, by field name; None where they do not."""
     asked = {name: said[name] for name in ("device", "dtype", "attention", "lanes", "offload")}
     return asked | {"compile": said["compiled"]} | ({"lanes": 1} if said["exact"] else {})
@@ -159,14 +166,14 @@ def _name(given: dict[str, list[str]], like: Draft | None) -> str:
 
 
 def _make(prepared: Prepared, *, quiet: bool, retry_failed: bool, as_json: bool) -> None:
-    finished = _follow(prepared, quiet=quiet or as_json, retry_failed=retry_failed)
+    finished = follow(prepared, quiet=quiet or as_json, retry_failed=retry_failed)
     if as_json:
-        typer.echo(json.dumps(_summary(prepared, finished)))
+        typer.echo(json.dumps(summary(prepared, finished)))
     if finished.failed:
         raise typer.Exit(1)
 
 
-def _follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
+def follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
     from workbench.engines import device_lock, open_engine  # loads torch
 
     work = {entry.key: entry.row_evaluations for entry in prepared.plan.entries if entry.key in prepared.keys}
@@ -191,14 +198,14 @@ def _follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
     return finished
 
 
-def _queue(prepared: Prepared, said: dict[str, Any]) -> None:
+def into_queue(prepared: Prepared, said: dict[str, Any]) -> None:
     """Write the run's sweep, put the run into the queue, and see that a worker lives."""
     queue = opened()
     asked = Asked(
         prepared.folder,
         prepared.sweep.name,
         cells=len(prepared.keys),
-        numerics=_asked(said),
+        numerics=asked_numerics(said),
         new_numerics=said["new_numerics"],
         keep_failed=said["keep_failed"],
     )
@@ -212,7 +219,7 @@ def _queue(prepared: Prepared, said: dict[str, Any]) -> None:
         typer.echo(f"job {job.id}: {job.cells} pictures in {job.folder}; `sidelight queue ls` shows how far it is")
 
 
-def _print_plan(prepared: Prepared, as_json: bool) -> None:
+def print_plan(prepared: Prepared, as_json: bool) -> None:
     plan = prepared.plan.only(prepared.keys)
     told = outline(prepared.cells, plan, cost(prepared, plan))
     numerics = prepared.numerics.now
@@ -225,7 +232,7 @@ def _print_plan(prepared: Prepared, as_json: bool) -> None:
         typer.echo(f"{name} {getattr(numerics, name)}: {reason}")
 
 
-def _summary(prepared: Prepared, finished: Finished) -> dict[str, Any]:
+def summary(prepared: Prepared, finished: Finished) -> dict[str, Any]:
     return {
         "folder": str(prepared.folder),
         "cells": len(prepared.keys),

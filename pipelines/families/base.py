@@ -17,10 +17,15 @@ Parts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Images:
-    """The pictures a recipe names, as Pillow RGB (start) and L (mask) images of the recipe's size."""
+    """The pictures a recipe names, as Pillow RGB (start) and L (mask) images of the recipe's size.
+
+    `references` are those that are inputs of the network (`reference_images.carried`), in the recipe's order: RGB, of
+    their own size.
+    """
 
     start: Any = None
     mask: Any = None
+    references: tuple[Any, ...] = ()
 
 
 class Family(Protocol):
@@ -76,11 +81,8 @@ def assembled(cls: Any, parts: Parts) -> Any:
 
 def check_common(family: Family, recipe: Recipe, *, grid: int) -> None:
     """Refuse what no family makes yet, sizes off `grid` (pixels), schedulers that do not fit; raises RecipeError."""
-    for field in ("references", "finish"):
-        if getattr(recipe, field):
-            raise RecipeError(
-                f"{field} are read but not applied by this version; leave them out, so that nothing is ignored"
-            )
+    if recipe.finish:
+        raise RecipeError("finish are read but not applied by this version; leave them out, so that nothing is ignored")
     loras.check(recipe.loras, family=family.name, checkpoint=recipe.checkpoint.name)
     if recipe.variation:
         raise RecipeError(

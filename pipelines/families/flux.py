@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines import attention
+from pipelines import attention, reference_images
 from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
 from pipelines.families.base import Images, Parts, assembled, check_common, warn_trained
@@ -15,7 +15,7 @@ from pipelines.recipe import FamilyName, Recipe
 
 
 class Flux:
-    """FLUX.1-dev, -schnell, -Fill-dev (told apart by the transformer's inputs), and -Kontext-dev without pictures."""
+    """FLUX.1-dev, -schnell, -Fill-dev (told apart by the transformer's inputs), and -Kontext-dev."""
 
     name: FamilyName = "flux"
     denoiser = "transformer"
@@ -44,7 +44,11 @@ class Flux:
             raise RecipeError(
                 f"clip_skip {recipe.clip_skip} does nothing on FLUX (it reads CLIP's pooled output); leave it out"
             )
-        return (*attention.check(recipe, checkpoint), *warn_trained(self, recipe, checkpoint))
+        return (
+            *attention.check(recipe, checkpoint),
+            *reference_images.check(recipe, checkpoint),
+            *warn_trained(self, recipe, checkpoint),
+        )
 
     def rows(self, recipe: Recipe) -> int:
         """Always 1: true guidance makes two calls a step."""
@@ -91,6 +95,8 @@ class Flux:
         }[recipe.mode]
         if parts["transformer"].config.in_channels != parts["transformer"].out_channels:
             cls = diffusers.FluxFillPipeline
+        if _reads_picture(recipe):
+            cls = diffusers.FluxKontextPipeline
         return assembled(cls, {**parts, **dict.fromkeys(self.encoders)})
 
     def arguments(self, recipe: Recipe, images: Images) -> Mapping[str, Any]:
@@ -107,6 +113,8 @@ class Flux:
             given |= {"image": images.start, "strength": recipe.start.strength}
         if recipe.mask:
             given["mask_image"] = images.mask
+        if _reads_picture(recipe):  # at the sizes given here: stock would scale picture and reference to about 1 MP
+            given |= {"image": images.references[0], "max_area": recipe.width * recipe.height, "_auto_resize": False}
         return given
 
     def latents(self, packed: Any, recipe: Recipe, checkpoint: Checkpoint) -> Any:
@@ -128,14 +136,18 @@ def _is_fill(checkpoint: Checkpoint) -> bool:
 
 
 def _is_kontext(checkpoint: Checkpoint) -> bool:
-    return bool(checkpoint.index["_class_name"] == "FluxKontextPipeline")
+    return reference_images.takes(checkpoint) == "kontext"
+
+
+def _reads_picture(recipe: Recipe) -> bool:
+    return any(reference.mechanism == "kontext" for reference in recipe.references)
 
 
 def _check_pictures(recipe: Recipe, checkpoint: Checkpoint) -> None:
     if _is_kontext(checkpoint) and recipe.start:
         raise RecipeError(
-            f"{checkpoint.name} reads pictures as references, which this version does not apply; leave start and mask"
-            " out, or pick a FLUX.1-dev or -Fill checkpoint for them"
+            f"{checkpoint.name} reads pictures as references, not as start images; give it as reference, or pick a"
+            " FLUX.1-dev or -Fill checkpoint for start and mask"
         )
     if not _is_fill(checkpoint):
         return

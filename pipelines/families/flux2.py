@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines import attention
+from pipelines import attention, reference_images
 from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
 from pipelines.families.base import Images, Parts, assembled, check_common, warn_trained
@@ -48,7 +48,11 @@ class Flux2:
                 " `guidance`"
             )
         _check_guidance(recipe, checkpoint)
-        return (*attention.check(recipe, checkpoint), *warn_trained(self, recipe, checkpoint))
+        return (
+            *attention.check(recipe, checkpoint),
+            *reference_images.check(recipe, checkpoint),
+            *warn_trained(self, recipe, checkpoint),
+        )
 
     def rows(self, recipe: Recipe) -> int:
         """Always 1: guidance makes two calls a step."""
@@ -94,6 +98,10 @@ class Flux2:
         }
         if recipe.start:
             given |= {"image": images.start, "strength": recipe.start.strength, "mask_image": images.mask}
+            if images.references:
+                given["image_reference"] = images.references[0]
+        elif images.references:
+            given["image"] = list(images.references)
         return given
 
     def latents(self, packed: Any, recipe: Recipe, checkpoint: Checkpoint) -> Any:

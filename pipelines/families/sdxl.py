@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines import attention
+from pipelines import attention, reference_images
 from pipelines.checkpoint import Checkpoint
 from pipelines.errors import RecipeError
 from pipelines.families.base import Images, Parts, assembled, check_common, warn_trained
@@ -49,7 +49,11 @@ class Sdxl:
             raise RecipeError(
                 f"{checkpoint.name} is an inpainting checkpoint; give start and mask, or pick another one"
             )
-        return (*attention.check(recipe, checkpoint), *warn_trained(self, recipe, checkpoint))
+        return (
+            *attention.check(recipe, checkpoint),
+            *reference_images.check(recipe, checkpoint),
+            *warn_trained(self, recipe, checkpoint),
+        )
 
     def rows(self, recipe: Recipe) -> int:
         """2 with guidance (unconditional and conditional), 1 without."""

@@ -42,7 +42,7 @@ class Placed:
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
         self._cells = {cell.recipe.key: cell for cell in prepared.cells.cells}
-        self.sizes = {key: (cell.recipe.width, cell.recipe.height) for key, cell in self._cells.items()}
+        self.sizes = {key: cell.recipe.size for key, cell in self._cells.items()}
 
     def grid(self, keys: Collection[str], done: Mapping[str, Sidecar], failed: Mapping[str, str]) -> Grid:
         """The places of these cells."""

@@ -1,4 +1,4 @@
-"""The page: a header, six tabs, and the bridge by which one tab hands a picture to another.
+"""The page: a header, seven tabs, and the bridge by which one tab hands a picture to another.
 
 Knows nothing about what is in a tab, and loads no torch.
 """
@@ -14,7 +14,7 @@ import gradio as gr
 from workbench.web.brief import NAMES
 from workbench.web.component import component
 from workbench.web.site import Site
-from workbench.web.tabs import compare, create, doctor, models, runs, sweep
+from workbench.web.tabs import compare, create, doctor, face, models, runs, sweep
 
 ASSETS = Path(__file__).parent
 QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -30,6 +30,8 @@ def page(site: Site) -> gr.Blocks:
         with gr.Tabs(selected="create", elem_id="tabs"):
             with gr.Tab("Create", id="create", elem_id="tab-create"):
                 made = create.build(site)
+            with gr.Tab("Face", id="face", elem_id="tab-face"):
+                face.build(site)
             with gr.Tab("Sweep", id="sweep", elem_id="tab-sweep"):
                 sweep.build(site, made)
             with gr.Tab("Compare", id="compare", elem_id="tab-compare"):

@@ -1,6 +1,7 @@
-"""The page's addresses of places: where face, cheek, mouth and hands lie. Knows nothing about how they are set.
+"""The page's addresses of places: where face, cheek, mouth and hands lie. Knows nothing about how they are got.
 
-GET, POST /api/places/RUN    all places of the run; POST {"name", "rectangle"} sets one and answers all
+GET, POST /api/places/RUN    all places of the run; POST {"name", "rectangle"} sets one and answers all. What nobody
+                             set is what the face map finds, if it does; "found" names those
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sweeps import places
+from sweeps.found_places import FoundPlaces
 from sweeps.places import Place, Places
 from workbench.web import uploads
 from workbench.web.inside import known
@@ -24,14 +26,17 @@ FRESH: Mapping[str, str] = {"cache-control": "no-store"}
 
 def routes(site: Site) -> list[BaseRoute]:
     """Reading and setting the places of a run."""
+    found = FoundPlaces()
 
     def read(request: Request) -> Response:
-        return _answer(places.read(_run(site.runs, request)))
+        folder = _run(site.runs, request)
+        return _answer(places.read(folder), found.of(folder))
 
     async def put(request: Request) -> Response:
         folder = _run(site.runs, request)
         place = Place.read(uploads.words(await uploads.body(request.stream(), WORDS_BYTES)))
-        return _answer(await run_in_threadpool(places.put_place, folder, place))
+        now = await run_in_threadpool(places.put_place, folder, place)
+        return _answer(now, await run_in_threadpool(found.of, folder))
 
     return [Route("/api/places/{run}", read), Route("/api/places/{run}", put, methods=["POST"])]
 
@@ -44,5 +49,8 @@ def _run(runs: Path, request: Request) -> Path:
     return folder
 
 
-def _answer(found: Places) -> Response:
-    return JSONResponse(found.model_dump(mode="json", exclude_none=True), headers=FRESH)
+def _answer(chosen: Places, found: Places) -> Response:
+    """What a person set wins over what was found."""
+    said, seen = (each.model_dump(mode="json", exclude_none=True) for each in (chosen, found))
+    guessed = [name for name in seen if name not in said]
+    return JSONResponse({**seen, **said, **({"found": guessed} if guessed else {})}, headers=FRESH)

@@ -4,15 +4,14 @@ Pieces of text are cut here, because a browser counts letters otherwise. Knows n
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pipelines import attention
 from pipelines import lint as linting
 from pipelines.attention import Count
-from pipelines.draft import Draft, Settled, Taken, settle
+from pipelines.draft import Draft, Pictures, Settled, settle
 from pipelines.errors import InputError
 from pipelines.lint import Finding
 from pipelines.prompts import Words
@@ -67,9 +66,9 @@ class Readout:
         return asdict(self)
 
 
-def read(brief: Brief, offer: Offer, take: Callable[[Path], Taken]) -> Readout:
+def read(brief: Brief, offer: Offer, pictures: Pictures) -> Readout:
     """The readout of a brief; never raises for what a person can mend."""
-    settled, fault = _settled(brief, offer, take)
+    settled, fault = _settled(brief, offer, pictures)
     family = offer.family
     if family is None:
         return Readout(fault=fault)
@@ -93,12 +92,12 @@ def read(brief: Brief, offer: Offer, take: Callable[[Path], Taken]) -> Readout:
     )
 
 
-def settled_draft(brief: Brief, offer: Offer, take: Callable[[Path], Taken]) -> Settled:
+def settled_draft(brief: Brief, offer: Offer, pictures: Pictures) -> Settled:
     """The first picture that Make would ask for, with weights that were not hashed; raises InputError."""
     if offer.checkpoint is None:
         raise InputError(offer.fault)
     base: Draft = meaning.sweep(brief, offer).base
-    return settle(base, offer.checkpoint, take)
+    return settle(base, offer.checkpoint, pictures)
 
 
 def mended(brief: Brief, words: Words) -> Brief:
@@ -107,9 +106,9 @@ def mended(brief: Brief, words: Words) -> Brief:
     return replace(brief, prompt=words.prompt, negative=negative or (EMPTY if brief.negative == EMPTY else ""))
 
 
-def _settled(brief: Brief, offer: Offer, take: Callable[[Path], Taken]) -> tuple[Settled | None, str]:
+def _settled(brief: Brief, offer: Offer, pictures: Pictures) -> tuple[Settled | None, str]:
     try:
-        return settled_draft(brief, offer, take), ""
+        return settled_draft(brief, offer, pictures), ""
     except InputError as error:
         return None, one_line(str(error))
 

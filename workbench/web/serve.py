@@ -15,11 +15,13 @@ from pipelines.errors import BusyError, InputError
 from workbench.queue import state_folder
 from workbench.web import (
     doctor_routes,
+    face_routes,
     lights_routes,
     live_routes,
     models_routes,
     places_routes,
     queue_routes,
+    repair_routes,
     shelf_routes,
     ticks_routes,
 )
@@ -43,6 +45,8 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     shelf_routes.routes,
     models_routes.routes,
     doctor_routes.routes,
+    face_routes.routes,
+    repair_routes.routes,
 )
 
 

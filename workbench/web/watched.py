@@ -103,7 +103,7 @@ class Watched:
 
     def _size(self, key: str) -> tuple[int, int]:
         if key in self._done:
-            return self._done[key].recipe.width, self._done[key].recipe.height
+            return self._done[key].recipe.size
         return self._layout.sizes[key]
 
     def _progress(self) -> Progress:

@@ -152,7 +152,7 @@ class Compare {
   follow(keys) {
     if (!this.cells.size) return;
     const before = this.selected.map(({ key }) => key), all = [...this.cells.values()];
-    if (keys.join() === before.join()) return;
+    if (keys.join() === before.join()) return window.Sidelight.aim && this.draw();
     Object.assign(this, { isCleared: false, isOurs: false, isEmptied: !keys.length });
     this.selected = keys.map((key) => all.find((cell) => cell.key === key)).filter(Boolean);
     const isOpened = keys.some((key) => !before.includes(key));
@@ -165,8 +165,16 @@ class Compare {
 
   // Where an opened cell is looked at first; after a reload, where it was left.
   lookAt() {
-    if (this.kept.jump && !this.isReloaded) this.viewer.goTo(this.kept.jump);
-    this.isReloaded = false;
+    if (this.kept.jump && !this.isReloaded && !this.isAimed) this.viewer.goTo(this.kept.jump);
+    this.isReloaded = this.isAimed = false;
+  }
+
+  // Where another tab wants to be looked at, once its pictures are there.
+  takeAim() {
+    const { aim } = window.Sidelight;
+    window.Sidelight.aim = null;
+    if (aim) this.viewer.restore({ view: aim });
+    this.isAimed = Boolean(aim);
   }
 
   open(cells) {
@@ -184,6 +192,7 @@ class Compare {
     const isWaiting = this.run && !this.cells.size;
     const shown = isWaiting ? Promise.resolve()
       : this.viewer.show(this.selected.map((cell) => this.pictureOf(this.cellOf(cell), grid)));
+    if (window.Sidelight.aim && this.selected.length && !isWaiting) shown.then(() => this.takeAim());
     this.drawTarget();
     this.prefetchSoon();
     return shown;

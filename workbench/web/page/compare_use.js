@@ -14,6 +14,7 @@ export class Use {
     this.buttons = [
       button("Use settings", "Create a picture with these settings", hand("create"), "sl-main"),
       button("Sweep from it", "Vary these settings", hand("sweep")),
+      button("Repair face", "Change skin, eyes or mouth of this one, and nothing else", hand("face")),
       button("As reference", "Keep this face as a reference", hand("reference")),
       button("As start image", "Paint over this picture", hand("start")),
       button("Copy command", "The command that makes this picture again", () => this.copy()),

@@ -10,6 +10,7 @@ const ACTIONS = [
   ["sweep", "Sweep from it", "s", "Vary around it in the Sweep tab"],
   ["start", "img2img", "i", "Make it again from itself, at strength 0.6"],
   ["reference", "Reference", "r", "Begin the next picture from it, at strength 0.5: pull the texture, not the face"],
+  ["face", "Repair face", "f", "Repair skin, eyes or mouth of this one, and nothing else"],
   ["compare", "Compare", "c", "Put it beside others in the Compare tab"],
 ];
 const SAID = {
@@ -36,6 +37,7 @@ async function act(name, { run, key }) {
   }
   if (name === "compare") return page().open(run, { cells: [key], tab: "compare" });
   page().hand(name, { run, key });
+  if (name === "face") return undefined;
   if (name === "sweep") return page().go("sweep");
   return page().say(SAID[name], { label: "Undo", action: () => document.querySelector("#create-undo")?.click() });
 }

@@ -4,7 +4,7 @@
 import { make } from "../components/element.js";
 import { News } from "../components/news.js";
 
-const TABS = ["create", "sweep", "compare", "runs", "models", "doctor"];
+const TABS = ["create", "face", "sweep", "compare", "runs", "models", "doctor"];
 const SAID_FOR_MS = 12_000;
 const listeners = new Set();
 const address = new URL(location.href).searchParams;
@@ -16,6 +16,8 @@ const page = {
   run: address.get("run") ?? "",
   cells: address.getAll("cell"),
   tab: TABS.includes(address.get("tab")) ? address.get("tab") : "create",
+  aim: null, // {zoom, x, y}: where Compare looks next, if it is said
+  forFace: null, // {run, key}: the picture that the Face tab takes up when it is shown
 
   // The server's answer; its refusals, and a server that is gone, come as an Error with one line.
   async json(path, { method = "GET", body } = {}) {
@@ -29,9 +31,9 @@ const page = {
   },
 
   // Shows a run, with these pictures chosen, everywhere; the address says so, and a reload comes back to it.
-  open(run, { cells = [], tab = "" } = {}) {
-    const isSame = run === page.run && cells.join() === page.cells.join();
-    Object.assign(page, { run, cells: [...cells] });
+  open(run, { cells = [], tab = "", aim = null } = {}) {
+    const isSame = run === page.run && cells.join() === page.cells.join() && !aim;
+    Object.assign(page, { run, cells: [...cells], aim: aim ?? (run === page.run ? page.aim : null) });
     if (tab) page.go(tab);
     else remember();
     if (!isSame) tellRun();
@@ -50,11 +52,18 @@ const page = {
   },
 
   // Lets another tab take a picture over: its settings ("create", "sweep"), or itself as a start image ("start",
-  // "reference").
+  // "reference"); or lets the Face tab repair it ("face").
   hand(target, { run, key }) {
+    if (target === "face") return page.handFace({ run, key });
     document.dispatchEvent(new CustomEvent("sidelight:hand", { detail: { target } }));
     sending?.hand({ target, run, key });
-    page.go(target === "sweep" ? "sweep" : "create");
+    return page.go(target === "sweep" ? "sweep" : "create");
+  },
+
+  handFace(picture) {
+    page.forFace = picture;
+    page.go("face");
+    document.dispatchEvent(new CustomEvent("sidelight:face"));
   },
 
   say(text, { label = "", action = null } = {}) {

@@ -48,7 +48,7 @@ class Desk:
         *form, past = values
         brief, began = Brief.of(form), monotonic()
         offer = self._offer(brief)
-        readout = reading.read(brief, offer, taken)
+        readout = reading.read(brief, offer, SIZES)
         now = past.with_now(tuple(form), began)
         light = {"light": brief.light, "fields": brief.said_of_light, "fault": "" if readout.prompt else readout.fault}
         return [
@@ -66,7 +66,7 @@ class Desk:
         """The estimate anew: a picture was made just now, and how long it took is known."""
         brief = Brief.of(values)
         offer = self._offer(brief)
-        return self._estimate(brief, offer, reading.read(brief, offer, taken).fault)[1]
+        return self._estimate(brief, offer, reading.read(brief, offer, SIZES).fault)[1]
 
     def shaped(self, *values: Any) -> list[Any]:
         """The line under the checkpoint, and the fields of `SHAPED`."""
@@ -171,7 +171,7 @@ class Desk:
         if fault:
             said = f"{offer.name} is not whole here: press Download under it" if offer.can_pull else fault
             return {"text": said, "is_fault": True}, {}
-        recipe: Recipe = reading.settled_draft(brief, offer, taken).recipe
+        recipe: Recipe = reading.settled_draft(brief, offer, SIZES).recipe
         seconds = self._last.seconds(recipe)
         if seconds is not None:
             return {}, {"text": f"about {_span(seconds * brief.pictures)}, by the last one like it"}
@@ -200,6 +200,21 @@ def _field_of(fault: str) -> str:
     """The field that a fault begins with, if it does; it is marked beside the line that says what is wrong."""
     first = fault.partition(" ")[0]
     return first if first in NAMES else ""
+
+
+class Sizes:
+    """The images of the form: only how large they are is asked for while somebody types."""
+
+    def take(self, path: Path) -> Taken:
+        """An image's size, without its content hash; raises InputError."""
+        return taken(path)
+
+    def paint(self, start: Path, expression: str) -> Taken:
+        """Refused: faces are not looked for while somebody types. Raises InputError."""
+        raise InputError(f"mask {expression!r} names parts of a face; choose them in the Face tab")
+
+
+SIZES = Sizes()
 
 
 def taken(path: Path) -> Taken:
