@@ -6,6 +6,8 @@ What differs at the rim, in log light, is spread over the inside as a soap film 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.colour import encoded, linear
+
 FLOOR = 0.004
 """Added to linear light before the logarithm: differences below it are noise, not light (skin.md, section 2)."""
 DIM = 0.1
@@ -33,16 +35,6 @@ def matched(made: NDArray[np.float32], source: NDArray[np.float32], rim: NDArray
     stray = np.abs(difference - film).max(axis=2) / STRAY_EV
     film = _film(difference, weights / (1 + stray**2))
     return encoded(np.clip((light + FLOOR) * np.exp2(_enlarged(film, made.shape)) - FLOOR, 0, 1))
-
-
-def linear(encoded: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Linear light 0..1 of sRGB-encoded values 0..1 (IEC 61966-2-1)."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def encoded(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """sRGB-encoded values 0..1 of linear light 0..1 (IEC 61966-2-1)."""
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
 def _differences(
@@ -77,10 +69,11 @@ def _film(height: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
     pulls = down + right
     pulls[1:] += down[:-1]
     pulls[:, 1:] += right[:, :-1]
-    sides = [-right.ravel()[:-1], -down.ravel()[:-columns]]
+    # by how far the neighbour is in a row of all cells; of a single column the one below is the next
+    sides = {1: -right.ravel()[:-1], columns: -down.ravel()[:-columns]}
     system = diags_array(
-        [(weights + pulls).ravel(), sides[0], sides[0], sides[1], sides[1]],
-        offsets=[0, 1, -1, columns, -columns],
+        [(weights + pulls).ravel(), *sides.values(), *sides.values()],
+        offsets=[0, *sides, *(-away for away in sides)],
         format="csc",
     )
     frame = (height * weights[..., None]).reshape(-1, 3)

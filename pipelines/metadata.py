@@ -7,15 +7,11 @@ import json
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipelines.device import Numerics
 from pipelines.errors import InputError
 from pipelines.frozen import Frozen
 from pipelines.images import load
 from pipelines.prompts import Light, described
-from pipelines.raster import Raster, to_png
 from pipelines.recipe import Recipe
 
 CHUNK = "sidelight"
@@ -33,11 +29,6 @@ class Embedded(Frozen):
     def text(self) -> str:
         """JSON on one line, in one order: equal values give equal text."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-def encode(pixels: NDArray[np.uint8], embedded: Embedded, *, parameters: str) -> bytes:
-    """A PNG of 8-bit sRGB pixels (H, W, 3) with our chunk and the `parameters` text that other tools read."""
-    return to_png(Raster(pixels, b""), text={CHUNK: embedded.text()}, parameters=parameters)
 
 
 def read(path: Path) -> Embedded | None:

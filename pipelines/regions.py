@@ -39,6 +39,8 @@ FEWEST_SEEDS = 40
 EDGE, BEYOND, LEAKS = 0.1, 0.25, 0.3
 """Eye distances around the extended triangle in which skin may show, and in which nothing should look like it: if more
 than this share beside the ears does, it is the background, and no ears are told from it."""
+BLUR = 0.012
+"""Eye distances over which colours are averaged before they are learned: less than a strand of hair is noise."""
 BORDER = 0.06
 """Eye distances over which a region fades where a nearer face begins."""
 NO_FACE = "no face was found; paint a mask (white where it may change) and give it with --mask FILE"
@@ -207,8 +209,8 @@ def _nearest(window: _Window, face: Face, rivals: list[Face]) -> Soft:
 def _seen_skin(window: _Window, face: Face, others: list[Face]) -> NDArray[np.float32] | None:
     """How surely each pixel of a window shows this face's skin, 0..1; None if it is grey or shows too little."""
     shapes = window.shapes(face)
-    surely = _surely_skin(shapes)
-    if surely.sum() < FEWEST_SEEDS or is_grey(window.pixels, shapes.oval() > 127):
+    surely, forehead = _surely_skin(shapes), _forehead(shapes)
+    if (surely | forehead).sum() < FEWEST_SEEDS or is_grey(window.pixels, shapes.oval() > 127):
         return None
     triangle, face_itself, neck = shapes.triangle() > 127, shapes.lifted_oval() > 127, shapes.neck() > 127
     around = ~_grown(triangle, 0.5 * shapes.unit)
@@ -216,23 +218,37 @@ def _seen_skin(window: _Window, face: Face, others: list[Face]) -> NDArray[np.fl
         around &= ~(window.shapes(other).lifted_oval() > 0)
     not_skin = around, (shapes.eyes() > 127) | (shapes.brows() > 127), shapes.hair() > 127
     within, inner = (_grown(triangle, share * shapes.unit) for share in (BEYOND, EDGE))
-    found = likeness(window.pixels, Seeds(surely, not_skin, within, neck & ~face_itself), blur_px=0.012 * shapes.unit)
+    seeds = Seeds(surely | forehead, not_skin, within, shade=neck & ~face_itself)
+    found = likeness(window.pixels, seeds, blur_px=BLUR * shapes.unit)
+    if surely.sum() >= FEWEST_SEEDS:  # what the cheeks say is no skin, above the brows, is a fringe of hair
+        above = within & _grown(shapes.forehead() > 127, EDGE * shapes.unit)
+        bare = likeness(window.pixels, Seeds(surely, not_skin, above, doubtful=forehead), blur_px=BLUR * shapes.unit)
+        found[above] = np.minimum(found, bare)[above]
     beyond = within & ~triangle & ~_grown(neck, EDGE * shapes.unit)
     for side in shapes.besides():
         beside = side > 127
         if (found[beyond & beside] > 0.5).sum() > LEAKS * (beyond & beside).sum():
             found[beside & ~face_itself & ~neck] = 0
     found[~inner] = 0
-    return _tidied(found, shapes, surely)
+    return _tidied(found, shapes, surely | forehead)
 
 
 def _surely_skin(shapes: Shapes) -> NDArray[np.bool_]:
-    """The inner parts of cheeks, nose and forehead, from which the colour is learned; shares as measured best."""
+    """The inner parts of cheeks and nose, from which the colour is learned; shares as measured best."""
     unit = shapes.unit
     cheeks = _shrunk(shapes.left_cheek() > 127, 0.03 * unit) | _shrunk(shapes.right_cheek() > 127, 0.03 * unit)
-    middle = _shrunk(shapes.nose() > 127, 0.05 * unit) | _shrunk(shapes.forehead_seed() > 127, 0.06 * unit)
+    return (cheeks | _shrunk(shapes.nose() > 127, 0.05 * unit)) & _bare(shapes)
+
+
+def _forehead(shapes: Shapes) -> NDArray[np.bool_]:
+    """The middle of the forehead, which is skin unless a fringe hangs over it."""
+    return _shrunk(shapes.forehead_seed() > 127, 0.06 * shapes.unit) & _bare(shapes)
+
+
+def _bare(shapes: Shapes) -> NDArray[np.bool_]:
+    """Where no eye, brow, mouth or nostril is."""
     no_skin: Soft = np.max([getattr(shapes, name)() for name in NO_SKIN], 0)
-    return (cheeks | middle) & (no_skin < 128)
+    return no_skin < 128
 
 
 def _tidied(found: NDArray[np.float32], shapes: Shapes, seeds: NDArray[np.bool_]) -> NDArray[np.float32]:

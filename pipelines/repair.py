@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines import membrane
+from pipelines.colour import encoded, linear, luminance
 from pipelines.errors import CellError, InputError
 from pipelines.framing import crop_around as crop_around
 from pipelines.raster import Raster, check_mask
@@ -22,7 +23,6 @@ CELL = {"sdxl": 8, "flux": 16, "flux2": 16}
 REACH_PX = 3  # of the Lanczos filter: what is pasted takes its samples from so far around
 RIM_PX = 8
 """Pixels of the working size outside the mask that were repainted too, at the least: the colour is matched there."""
-GREY = np.array([0.2126, 0.7152, 0.0722], np.float32)  # luminance of linear sRGB (IEC 61966-2-1)
 
 
 def cut(source: Raster, mask: NDArray[np.uint8], recipe: Recipe) -> tuple[Image.Image, Image.Image]:
@@ -144,4 +144,4 @@ def _rim(soft: NDArray[np.float32], *, scale: float) -> NDArray[np.float32]:
 
 def _grey(colours: NDArray[np.float32]) -> NDArray[np.float32]:
     """Encoded luminance (height, width, 1) of encoded colours; grey stays what it is."""
-    return membrane.encoded(membrane.linear(colours) @ GREY)[..., None]
+    return encoded(luminance(linear(colours)))[..., None]

@@ -4,7 +4,7 @@ Sizes are shares of the eye distance, so that a face measures the same near and 
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,30 +14,47 @@ Array = NDArray[Any]
 FINE, MIDDLE, COARSE = 0.006, 0.018, 0.05
 """Sigmas of the Gaussians, in eye distances: pores lie between the first two, mottling between the others."""
 FLOOR = 0.02  # share of the median added before the logarithm: black pixels stay finite, noise in them small
-LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709, whose primaries sRGB has
+DARKEST = 5e-5  # the least that counts as a median: skin that is all black stays finite too
+MAD = 1.4826  # median absolute deviation of a normal distribution to its sigma
 LEAST_SIGMA_PX = 0.3  # a narrower Gaussian than this changes nothing on a grid of pixels
 WIDE_PX = 12  # a wider Gaussian is taken on a smaller picture: the same to 1 %, and a close-up does not take seconds
 MOST_EDGES = 20_000  # pixels of edges looked at; OpenCV's remap takes no more than 32 767 rows
 REACH = 12  # half steps of max(1 px, .012 eye distances) to either side of an edge
 
 
-def linear(pixels: NDArray[np.uint8]) -> Array:
-    """Linear light (H, W, 3) float32, 0..1, of sRGB bytes (IEC 61966-2-1)."""
-    value = np.arange(256, dtype=np.float64) / 255
-    table = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
-    light: Array = table[pixels]
-    return light
+class Bands(NamedTuple):
+    """Pore and mottling band of log light, (H, W) each, in EV; 0 where they were not read."""
+
+    texture: Array
+    mottle: Array
+
+    def levels(self, where: Array) -> tuple[float, float]:
+        """Robust sigma of both over the pixels of a bool mask (H, W), in EV."""
+        return spread(self.texture[where]), spread(self.mottle[where])
 
 
-def log_light(luminance: Array, middle: float) -> Array:
-    """log2 of luminance (H, W) over `middle`, with a floor: 1 EV more light adds 1."""
-    log: Array = np.log2(luminance + np.float32(FLOOR * middle)).astype(np.float32)
-    return log
+def log_light(luminance: Array, skin: Array) -> Array:
+    """log2 (H, W) of linear luminance, with 2 % of its median over the skin (bool mask) added: 1 EV more light adds 1.
+
+    So it is the same for any exposure, but for a constant.
+    """
+    middle = max(float(np.median(luminance[skin])), DARKEST)
+    return np.asarray(np.log2(luminance + np.float32(FLOOR * middle)), np.float32)
 
 
 def spread(values: Array) -> float:
-    """Median absolute deviation scaled to a normal distribution's sigma: a few odd pixels do not move it."""
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+    """Median absolute deviation as a normal distribution's sigma, which a few odd pixels do not move; 0 for none."""
+    return float(MAD * np.median(np.abs(values - np.median(values)))) if values.size else 0.0
+
+
+def shrunk(mask: Array, radius_px: float) -> Array:
+    """Bool mask without a rim of whole pixels. Beyond the picture's edge nothing is skin.
+
+    By distance, not by erosion: a disc of 16 px, as in a close-up of 40 megapixels, would take seconds.
+    """
+    framed = np.pad(mask.astype(np.uint8), 1)
+    away: Array = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return mask & (away > round(radius_px))
 
 
 def blur(values: Array, sigma_px: float) -> Array:
@@ -62,11 +79,14 @@ def blur_inside(values: Array, weight: Array, sigma_px: float) -> Array:
     return mean
 
 
-def bands(log: Array, eye_distance: float, *, weight: Array | None = None) -> tuple[Array, Array]:
-    """Pore and mottling band of log light (H, W), in EV; over the pixels of `weight` (0 or 1), or over all."""
+def bands(log: Array, eye_distance: float, *, weight: Array | None = None, finest: float = FINE) -> Bands:
+    """The two bands of log light (H, W) where `weight` (float, 0 or 1) is, or everywhere.
+
+    `finest` is the narrower sigma of the pore band in eye distances.
+    """
     one = np.ones_like(log) if weight is None else weight
-    fine, middle, coarse = (blur_inside(log, one, share * eye_distance) for share in (FINE, MIDDLE, COARSE))
-    return fine - middle, middle - coarse
+    fine, middle, coarse = (blur_inside(log, one, share * eye_distance) for share in (finest, MIDDLE, COARSE))
+    return Bands((fine - middle) * one, (middle - coarse) * one)
 
 
 def contrast(ev: float) -> float:

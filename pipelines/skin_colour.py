@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.colour import LIGHT
+
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -24,6 +26,8 @@ SAMPLES = 4000
 WORST_SHARE = 0.1
 """Of the seeds that fit the first mixture worst, dropped before the second: strands of hair, spectacles."""
 FEWEST_OTHERS = 200
+LIT = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""EV by which a forehead may be lit otherwise than the cheeks: a fringe differs in its opponent channels, too."""
 SHADE = (0.5, 1.0, 1.5, 2.0, 2.5)
 """EV by which skin in shade may be darker than what was learned; its opponent channels hardly change."""
 GREY_STEPS = 6
@@ -34,13 +38,15 @@ GREY_STEPS = 6
 class Seeds:
     """Where a small picture surely shows skin, and where other things may be learned; masks (h, w).
 
-    `within` is where skin is looked for, and `shade` where it may lie in shade, as a neck under a chin.
+    `within` is where skin is looked for, and `shade` where it may lie in shade, as a neck under a chin. `doubtful` is
+    learned as skin only where it is like the sure one: over a forehead a fringe may hang.
     """
 
     skin: Mask
     others: tuple[Mask, ...]
     within: Mask
-    shade: Mask
+    shade: Mask | None = None
+    doubtful: Mask | None = None
 
 
 def is_grey(pixels: NDArray[np.uint8], skin: Mask) -> bool:
@@ -58,18 +64,16 @@ def likeness(pixels: NDArray[np.uint8], seeds: Seeds, *, blur_px: float) -> NDAr
     alone, which shuts out what is like neither. The same bytes give the same answer; nothing is drawn at random.
     """
     light = opponent_light(cv2.GaussianBlur(pixels, (0, 0), max(0.6, blur_px)))
-    samples = _thinned(light[seeds.skin], SAMPLES)
-    first = _fitted(samples, SKIN_GAUSSIANS)
-    density = first.log_density(samples)
-    samples = samples[density > np.quantile(density, WORST_SHARE)]
+    samples = _alike(light, seeds)
     skin = _fitted(samples, SKIN_GAUSSIANS)
     gate = float(np.quantile(skin.log_density(samples), 0.01)) - 4
     others = np.concatenate([_thinned(light[mask], SAMPLES // len(seeds.others)) for mask in seeds.others])
     others = others[skin.log_density(others) < gate + 4]  # a neck, an arm, a second face, a bald head
     density = skin.log_density(light[seeds.within])
-    in_shade = seeds.shade[seeds.within]
-    darker = [skin.log_density(light[seeds.within & seeds.shade] + np.array((up, 0, 0))) for up in SHADE]
-    density[in_shade] = np.max([density[in_shade], *darker], 0)
+    if seeds.shade is not None:
+        in_shade = seeds.shade[seeds.within]
+        darker = [skin.log_density(light[seeds.within & seeds.shade] + np.array((up, 0, 0))) for up in SHADE]
+        density[in_shade] = np.max([density[in_shade], *darker], 0)
     against = np.full(len(density), gate)
     if len(others) > FEWEST_OTHERS:
         against = _fitted(others, OTHER_GAUSSIANS).log_density(light[seeds.within])
@@ -78,54 +82,92 @@ def likeness(pixels: NDArray[np.uint8], seeds: Seeds, *, blur_px: float) -> NDAr
     return answer
 
 
+def _alike(light: Floats, seeds: Seeds) -> Floats:
+    """Samples (n, 3) of the seeds' light, without those that fit the others least, and of the doubtful what fits."""
+    samples = _thinned(light[seeds.skin], SAMPLES)
+    first = _fitted(samples, SKIN_GAUSSIANS)
+    density = first.log_density(samples)
+    least = np.quantile(density, WORST_SHARE)
+    alike = samples[density > least]
+    if seeds.doubtful is None:
+        return alike
+    doubtful = _thinned(light[seeds.doubtful], SAMPLES)
+    fit = np.max([first.log_density(doubtful + np.array((up, 0, 0))) for up in LIT], 0)
+    return np.concatenate([alike, doubtful[fit > least]])
+
+
 def opponent_light(pixels: NDArray[np.uint8]) -> Floats:
     """Opponent log2 light (h, w, 3) of sRGB bytes: mean, red - green, yellow - blue; in EV."""
-    values = np.arange(256) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    red, green, blue = np.moveaxis(np.log2(linear + BLACK)[pixels], -1, 0)
+    red, green, blue = np.moveaxis(np.log2(LIGHT + BLACK)[pixels], -1, 0)
     return np.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue], -1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Mixture:
-    """Gaussians in 3 dimensions: weights (k,), means (k, 3), inverse Cholesky factors (k, 3, 3) of the covariances."""
+    """Gaussians in 3 dimensions: weights (k,), means (k, 3), inverse Cholesky factors (k, 3, 3) of the covariances.
+
+    Sums are written out and not left to BLAS, whose threads would change the rounding.
+    """
 
     weights: Floats
     means: Floats
     inverse: Floats
 
     def log_joint(self, values: Floats) -> Floats:
-        """Log of weight times density of each Gaussian: (n, k) for values (n, 3)."""
-        scaled = np.einsum("kij,nkj->nki", self.inverse, values[:, None] - self.means)
+        """Log of weight times density of each Gaussian: (k, n) for values (n, 3)."""
+        apart = _apart(values, self.means)
+        squares = np.zeros((len(self.weights), len(values)))
+        for row in range(3):
+            squares += np.square(sum(self.inverse[:, row, i, None] * apart[i] for i in range(row + 1)))
         volumes = np.log(np.einsum("kii->ki", self.inverse)).sum(1) - 1.5 * np.log(2 * np.pi)
-        joint: Floats = np.log(self.weights + 1e-12) + volumes - 0.5 * np.square(scaled).sum(2)
+        joint: Floats = (np.log(self.weights + 1e-12) + volumes)[:, None] - 0.5 * squares
         return joint
 
     def log_density(self, values: Floats) -> Floats:
         """Log density (n,) of values (n, 3)."""
-        density: Floats = np.logaddexp.reduce(self.log_joint(values), axis=1)
-        return density
+        return _log_sum(self.log_joint(values))
 
 
 def _fitted(samples: Floats, count: int) -> _Mixture:
-    """Expectation maximisation from means spread over the samples in order of light.
-
-    Sums go through einsum and not through BLAS, whose threads would change the rounding.
-    """
+    """Expectation maximisation from means spread over the samples (n, 3) in order of light."""
     order = np.argsort(samples[:, 0], kind="stable")
     means = samples[order[((np.arange(count) + 0.5) * len(samples) / count).astype(int)]]
-    centred = samples - samples.mean(0)
-    whole = np.einsum("ni,nj->ij", centred, centred) / max(len(samples) - 1, 1) + np.diag(FLOOR)
-    mixture = _Mixture(np.full(count, 1 / count), means, np.linalg.inv(np.linalg.cholesky(np.stack([whole] * count))))
+    mean, every = samples.mean(0)[None], np.ones((1, len(samples)))
+    whole = _covariances(samples, mean, every, np.array([max(len(samples) - 1.0, 1.0)]))
+    mixture = _Mixture(np.full(count, 1 / count), means, _factors(np.repeat(whole, count, 0)))
     for _ in range(STEPS):
         joint = mixture.log_joint(samples)
-        shares = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
-        totals = shares.sum(0) + 1e-6
-        means = np.einsum("nk,ni->ki", shares, samples) / totals[:, None]
-        apart = samples[:, None] - means
-        spread = np.einsum("nk,nki,nkj->kij", shares, apart, apart) / totals[:, None, None] + np.diag(FLOOR)
-        mixture = _Mixture(totals / len(samples), means, np.linalg.inv(np.linalg.cholesky(spread)))
+        shares = np.exp(joint - _log_sum(joint))
+        totals = shares.sum(1) + 1e-6
+        means = np.stack([(shares * samples[:, i]).sum(1) for i in range(3)], 1) / totals[:, None]
+        mixture = _Mixture(totals / len(samples), means, _factors(_covariances(samples, means, shares, totals)))
     return mixture
+
+
+def _factors(covariances: Floats) -> Floats:
+    """Inverse Cholesky factors (k, 3, 3): lower triangles."""
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariances)), np.float64)
+
+
+def _covariances(samples: Floats, means: Floats, shares: Floats, totals: Floats) -> Floats:
+    """Covariances (k, 3, 3) about means (k, 3) of samples (n, 3) that belong to each by its shares (k, n)."""
+    apart = _apart(samples, means)
+    spread = np.empty((len(means), 3, 3))
+    for row in range(3):
+        for column in range(row + 1):
+            spread[:, row, column] = spread[:, column, row] = (shares * apart[row] * apart[column]).sum(1) / totals
+    return spread + np.diag(FLOOR)
+
+
+def _apart(values: Floats, means: Floats) -> list[Floats]:
+    """Differences (k, n) of values (n, 3) from means (k, 3), of each dimension."""
+    return [values[:, i] - means[:, i, None] for i in range(3)]
+
+
+def _log_sum(joint: Floats) -> Floats:
+    """Log of the sum (n,) of exponentials of (k, n)."""
+    most = joint.max(0)
+    return np.asarray(most + np.log(np.exp(joint - most).sum(0)))
 
 
 def _thinned(samples: Floats, most: int) -> Floats:

@@ -5,28 +5,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.colour import encoded, light_of, linear, luminance
 from pipelines.errors import InputError
 from pipelines.faces import Face, find_faces
 from pipelines.regions import FaceMap
+from pipelines.skin_bands import COARSE, bands, blur_inside, log_light, shrunk, spread
 from pipelines.skin_transfer import (
-    BANDS,
-    LUMA,
     Array,
     Pixels,
     Source,
-    bands,
-    blurred,
-    eroded,
-    light_of,
-    linear,
-    log_light,
     more_of,
     nearness,
     places,
     scaled_face,
     source,
-    spread,
-    srgb,
 )
 
 LIMIT_EV = 0.35  # most that a pixel may move: four sigmas of the strongest texture
@@ -46,7 +38,7 @@ def laid(start: Array, mask: Array, reference: Pixels, *, weight: float) -> Arra
     skin = source(facing_the_light(reference, target))
     light = linear(start)
     steps = _steps(light, mask, target, skin, weight=weight)
-    made = srgb(light * np.exp2(steps * mask)[..., None])
+    made = encoded(light * np.exp2(steps * mask)[..., None])
     return np.where(((mask > 0) & (steps != 0))[..., None], made, start)
 
 
@@ -84,7 +76,7 @@ def side_light(found: FaceMap) -> float:
     left, right = (found.region(1, f"{side}-cheek") > 0.5 for side in ("left", "right"))
     if min(left.sum(), right.sum()) < 20:
         return 0.0
-    lights = [float(np.median(light_of(found.pixels[cheek]) @ LUMA)) for cheek in (left, right)]
+    lights = [float(np.median(luminance(light_of(found.pixels[cheek])))) for cheek in (left, right)]
     return float(np.log2((lights[1] + 1e-4) / (lights[0] + 1e-4)))
 
 
@@ -109,11 +101,12 @@ def _steps(light: Array, mask: Array, target: FaceMap, skin: Source, *, weight: 
         return np.zeros_like(mask)
     where = places(target, 1)
     near = nearness(where, eye)
-    core = eroded((mask * bare) > 0.6, 0.02 * eye)
+    core = shrunk((mask * bare) > 0.6, 0.02 * eye)
     on_places = core & np.any(list(where.values()), axis=0)
     core = next(each for each in (on_places, core, on > 0) if each.any())
-    log = log_light(light, core.astype(np.float32))
-    read = bands(log, on, eye)
+    bright = luminance(light)
+    log = log_light(bright, core)
+    read = bands(log, eye, weight=on)
     shown = weight * _shown(log, on, core, eye)
     texture = _aim(read.texture, _wanted(near, skin, 0), core, on, window_px=WINDOW * eye, share=shown)
     mottle = _aim(read.mottle, _wanted(near, skin, 1), core, on, window_px=WINDOW * eye, share=shown)
@@ -123,23 +116,23 @@ def _steps(light: Array, mask: Array, target: FaceMap, skin: Source, *, weight: 
     scale = np.ones(len(aims))
     for number in range(ROUNDS):
         raw = sum(factor * unit[..., i] * aim.need for i, (factor, aim) in enumerate(zip(scale, aims, strict=True)))
-        steps = _without_low(room * np.tanh(raw / room), light @ LUMA, on, eye) * bare
+        steps = _without_low(room * np.tanh(raw / room), bright, on, eye) * bare
         if number < ROUNDS - 1:
-            made = bands(log + steps, on, eye)
-            scale *= [aim.correction(band, core) for aim, band in zip(aims, (made.texture, made.mottle), strict=True)]
+            made = bands(log + steps, eye, weight=on)
+            scale *= [aim.correction(band, core) for aim, band in zip(aims, made, strict=True)]
     return np.asarray(np.minimum(steps, room / HEADROOM), np.float32)
 
 
 def _without_low(steps: Array, bright: Array, on: Array, eye_distance: float) -> Array:
     """The steps less what they would do to the light at wider scales than the bands."""
-    steps = (steps - blurred(steps, on, BANDS[1][1] * eye_distance)) * on
-    low, moved = (blurred(values, on, 0.1 * eye_distance) for values in (bright, bright * np.exp2(steps)))
+    steps = (steps - blur_inside(steps, on, COARSE * eye_distance)) * on
+    low, moved = (blur_inside(values, on, 0.1 * eye_distance) for values in (bright, bright * np.exp2(steps)))
     return np.asarray((steps - np.log2((moved + 1e-4) / (low + 1e-4))) * on, np.float32)
 
 
 def _shown(log: Array, on: Array, core: NDArray[np.bool_], eye_distance: float) -> Array:
     """How much of a texture light lets be seen, 0..1: less in highlights and in deep shadow."""
-    low = blurred(log, on, 0.12 * eye_distance)
+    low = blur_inside(log, on, 0.12 * eye_distance)
     above = np.clip(low - np.median(low[core]), -3, 3)
     return np.asarray(np.exp2(-3 * np.maximum(0, above - 0.3) ** 2 - 0.25 * np.maximum(0, -above - 1)), np.float32)
 
@@ -178,5 +171,5 @@ class _Aim:
 
 def _aim(band: Array, wanted: Array, core: NDArray[np.bool_], on: Array, *, window_px: float, share: Array) -> _Aim:
     most = 3 * spread(band[core])  # a strand of hair or the rim of a nostril is no texture
-    current = MEAN_TO_SIGMA * blurred(np.minimum(np.abs(band), most), on, window_px)
+    current = np.asarray(MEAN_TO_SIGMA * blur_inside(np.minimum(np.abs(band), most), on, window_px), np.float32)
     return _Aim(band, current, current + share * np.maximum(0, wanted - current))

@@ -3,36 +3,18 @@
 Knows nothing about texture, or what a face is: it gets pixels and masks.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.colour import oklab
 from pipelines.skin_bands import blur, blur_inside
 
 Array = NDArray[Any]
 BURNT, BLACK = 254, 8
 """Bytes from which, and up to which, the highest channel of a pixel counts as clipped."""
-LMS = np.array(
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-)  # Björn Ottosson, "A perceptual color space for image processing", 2020: linear sRGB to cones, cones to Lab
-LAB = np.array(
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-)
-
-
-def oklab(light: Array) -> Array:
-    """Oklab (..., 3) float32 of linear sRGB (..., 3), 0..1."""
-    lab: Array = (np.cbrt(np.maximum(light @ LMS.T, 0)) @ LAB.T).astype(np.float32)
-    return lab
 
 
 def clipped(pixels: NDArray[np.uint8], skin: Array) -> tuple[float, float]:
@@ -47,10 +29,10 @@ def brighter_by(luminance: Array, one: Array, *, than: Array) -> float:
 
 
 def span(luminance: Array, skin: Array, sigma_px: float) -> float:
-    """EV between the darkest and the lightest tenth of the skin, texture smoothed away."""
+    """EV between the darkest and the lightest tenth of the skin, texture smoothed away; inf where that is black."""
     smooth = blur_inside(luminance, skin.astype(np.float32), sigma_px)[skin]
-    low, high = np.quantile(smooth, (0.1, 0.9))
-    return float(np.log2(high / low))
+    low, high = (float(each) for each in np.quantile(smooth, (0.1, 0.9)))
+    return math.log2(high / low) if low > 0 else math.inf
 
 
 def colour_spread(light: Array, skin: Array, sigma_px: float) -> float:

@@ -10,18 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.colour import light_of, luminance
 from pipelines.faces import OVAL, Face, find_faces
 from pipelines.regions import FaceMap
+from pipelines.skin_bands import bands, blur_inside, log_light, shrunk
 from pipelines.skin_reference import Pull, Share
 from pipelines.skin_transfer import (
-    LUMA,
     Array,
     Pixels,
-    bands,
-    blurred,
-    eroded,
-    light_of,
-    log_light,
     places,
     scaled_face,
 )
@@ -156,11 +152,12 @@ def _skin(seen: _Seen) -> NDArray[np.bool_]:
 def _levels(seen: _Seen, skin: NDArray[np.bool_]) -> tuple[float, float]:
     """Robust sigma of texture and mottle over cheeks, forehead, nose and chin, EV; 0 where there is too little skin."""
     eye = seen.face.eye_distance
-    core = eroded(skin, 0.02 * eye) & np.any(list(places(seen.map, 1).values()), axis=0)
+    core = shrunk(skin, 0.02 * eye) & np.any(list(places(seen.map, 1).values()), axis=0)
     if core.sum() < (0.2 * eye) ** 2:
         return 0.0, 0.0
-    weight = eroded(skin, 0.005 * eye).astype(np.float32)
-    return bands(log_light(light_of(seen.pixels), weight), weight, eye).levels(core)
+    weight = shrunk(skin, 0.005 * eye).astype(np.float32)
+    log = log_light(luminance(light_of(seen.pixels)), weight > 0)
+    return bands(log, eye, weight=weight).levels(core)
 
 
 def _shading(before: _Seen, after: _Seen, reference: _Seen) -> Share:
@@ -182,10 +179,10 @@ def _shading(before: _Seen, after: _Seen, reference: _Seen) -> Share:
 
 def _low(seen: _Seen, grid: Array) -> Array:
     """Wide log light (GRID, GRID) where the points of the face lie on `grid`; NaN beyond the picture."""
-    bright = light_of(seen.pixels) @ LUMA
+    bright = luminance(light_of(seen.pixels))
     oval = np.zeros(bright.shape, np.uint8)
     cv2.fillPoly(oval, [seen.face.points[list(OVAL)].round().astype(np.int32)], 1)
-    log = np.log2(blurred(bright, oval.astype(np.float32), LOW * seen.face.eye_distance) + 0.002).astype(np.float32)
+    log = np.log2(blur_inside(bright, oval.astype(np.float32), LOW * seen.face.eye_distance) + 0.002).astype(np.float32)
     ones = np.ones((len(grid), 1), np.float32)
     there = np.linalg.lstsq(np.hstack([seen.face.points, ones]), grid, rcond=None)[0].T
     shape = (GRID, GRID)

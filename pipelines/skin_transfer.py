@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.colour import light_of, luminance
 from pipelines.errors import InputError
 from pipelines.faces import Face
 from pipelines.regions import FaceMap
+from pipelines.skin_bands import Bands, bands, log_light, shrunk
 
 Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 PLACES = ("left-cheek", "right-cheek", "forehead", "nose", "chin")
-BANDS = ((0.006, 0.018), (0.018, 0.05))
-"""Sigmas of the two bands, texture and mottle, in eye distances; the same that `pipelines.skin` measures."""
 FINEST = 0.003  # finer than this is the reference's sensor and its JPEG, not its skin
 PATCH = 0.22  # side of a patch in eye distances: wide enough for mottle, narrower than any feature of a face
 OUTLIER = 3.5  # sigmas at which a band is soft-clipped: a mole or a scar stands out by 5 to 20
@@ -25,81 +25,7 @@ CALMEST = 0.35  # share of a place's patches that are used: those least like a w
 FEWEST = 12  # patches; a place with fewer takes them from the others
 HIGHEST = 0.0895  # EV: 6.2 % contrast, the most that sharp photographs have in the texture band (docs of the measure)
 STEEPEST = 0.7  # log2 mottle / texture: above it (slope below -0.7) it is wrinkles, not pores
-MAD = 1.4826  # median absolute deviation of a normal distribution to its sigma
 AROUND = 1.6  # eye distances that are kept around a face that is cut out: its skin is told from what is there
-ENOUGH_PX = 5.0  # sigma at which a blur is still smooth when its picture is drawn larger again
-LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-
-
-@dataclass(frozen=True)
-class Bands:
-    """Texture and mottle of one picture, EV, (h, w) each; `weight` is where they were read (0 or 1)."""
-
-    texture: Array
-    mottle: Array
-    weight: Array
-
-    def levels(self, where: NDArray[np.bool_]) -> tuple[float, float]:
-        """Robust sigma of the two bands over some pixels, EV."""
-        return spread(self.texture[where]), spread(self.mottle[where])
-
-
-def linear(srgb: Array) -> Array:
-    """sRGB 0..1 to linear light 0..1 (IEC 61966-2-1)."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def light_of(pixels: Pixels) -> Array:
-    """sRGB 0..255 to linear light 0..1."""
-    return linear(pixels.astype(np.float32) / np.float32(255))
-
-
-def srgb(light: Array) -> Array:
-    """Linear light 0..1 to sRGB 0..1."""
-    high = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.where(light <= 0.0031308, 12.92 * light, high).astype(np.float32)
-
-
-def spread(values: Array) -> float:
-    """Robust sigma: 1.4826 times the median distance from the median; 0 for no values."""
-    return float(MAD * np.median(np.abs(values - np.median(values)))) if values.size else 0.0
-
-
-def blurred(values: Array, weight: Array, sigma_px: float) -> Array:
-    """Gaussian mean of `values` where `weight` is; below 0.3 px there is nothing to blur.
-
-    Wide ones are made at a smaller size: a crop of 1150 x 1022 px takes 2.8 s of one core to lay in place of 4.9.
-    """
-    if sigma_px < 0.3:
-        return values
-    both = np.dstack([values * weight, weight])
-    shrink = max(1, int(sigma_px / ENOUGH_PX))
-    height, width = values.shape
-    if shrink > 1:
-        size = -(-width // shrink), -(-height // shrink)
-        both = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
-    both = cv2.GaussianBlur(both, (0, 0), sigma_px / shrink)
-    mean = both[..., 0] / np.maximum(both[..., 1], 1e-3)
-    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR) if shrink > 1 else mean)
-
-
-def log_light(light: Array, weight: Array) -> Array:
-    """log2(Y + 2 % of the skin's median Y): steps of exposure, the same for any exposure of the picture."""
-    bright = light @ LUMA
-    return np.asarray(np.log2(bright + 0.02 * np.median(bright[weight > 0]) + 1e-6), np.float32)
-
-
-def bands(log: Array, weight: Array, eye_distance: float, *, finest: float = BANDS[0][0]) -> Bands:
-    """The two bands of log light (h, w) where `weight` (0 or 1) is."""
-    fine, middle, coarse = (blurred(log, weight, share * eye_distance) for share in (finest, BANDS[1][0], BANDS[1][1]))
-    return Bands((fine - middle) * weight, (middle - coarse) * weight, weight)
-
-
-def eroded(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
-    """The mask without its rim."""
-    side = 2 * round(radius_px) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return np.asarray(cv2.erode(mask.astype(np.uint8), kernel, borderValue=0) > 0)
 
 
 def places(face_map: FaceMap, number: int) -> dict[str, NDArray[np.bool_]]:
@@ -141,14 +67,15 @@ def source(found: FaceMap) -> Source:
     eye_distance = found.faces[0].eye_distance
     skin = found.region(1, "skin") > 0.6
     light = light_of(found.pixels)
-    weight = eroded(skin, 0.005 * eye_distance).astype(np.float32)
+    weight = shrunk(skin, 0.005 * eye_distance).astype(np.float32)
     if weight.sum() < (0.5 * eye_distance) ** 2:
         raise InputError("the reference shows too little skin to take texture from; give one with bare cheeks")
-    log = log_light(light, weight)
-    read = bands(log, weight, eye_distance)
-    fine = bands(log, weight, eye_distance, finest=FINEST)
-    bright = (light.max(2) < 0.98) & (light @ LUMA > 0.1 * np.median((light @ LUMA)[weight > 0]))
-    good = eroded(skin & bright, 0.02 * eye_distance)
+    bright = luminance(light)
+    log = log_light(bright, weight > 0)
+    read = bands(log, eye_distance, weight=weight)
+    fine = bands(log, eye_distance, weight=weight, finest=FINEST)
+    lit = (light.max(2) < 0.98) & (bright > 0.1 * np.median(bright[weight > 0]))
+    good = shrunk(skin & lit, 0.02 * eye_distance)
     where = {name: mask & good for name, mask in places(found, 1).items()}
     where = {name: mask for name, mask in where.items() if mask.sum() > (0.15 * eye_distance) ** 2}
     levels = {name: read.levels(mask) for name, mask in where.items()}
@@ -182,7 +109,7 @@ def _unit(
     """Both bands over their place's sigma, soft-clipped: what stands out (a mole, a scar, a hair) does not get far."""
     near = nearness(where, eye_distance)
     out = []
-    for number, band in enumerate((fine.texture, fine.mottle)):
+    for number, band in enumerate(fine):
         sigma = np.sum([near[name] * max(levels[name][number], 1e-4) for name in near], axis=0)
         out.append(OUTLIER * np.tanh(band / sigma / OUTLIER))
     return np.dstack(out).astype(np.float32)

@@ -4,6 +4,7 @@ The sidecar is written last and holds the PNG's SHA-256: it is the commit point,
 """
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
@@ -26,6 +27,9 @@ from pipelines.skin_reference import Pull
 
 DAMAGED = "damaged"
 """Folder of a run where damaged files are kept: nothing that was on the disk is thrown away."""
+INPUTS_HELD = 3
+"""Inputs that stay decoded: a repair's source, mask and reference. Each cell needs them twice, and reading and hashing
+40 megapixels takes seconds."""
 
 
 class Facts(Frozen):
@@ -89,6 +93,7 @@ class Store:
         self._inputs = run / "inputs"
         self._damaged = run / DAMAGED
         self._files = files
+        self._held = functools.lru_cache(INPUTS_HELD)(self._read_input)
 
     def repair(self) -> tuple[str, ...]:
         """To do once before saving: delete half-written files, set damaged pictures aside; gives their keys."""
@@ -178,15 +183,27 @@ class Store:
                 return name
             self._move_to_damaged([path])
         put({path: to_png(raster)}, self._files)
-        self.input(name)
+        self._read_input(name)
         return name
 
     def input(self, name: str) -> Raster:
-        """The image with this content hash; raises InputError if the run has none or the copy is damaged."""
+        """The image with this content hash, read-only; the last few stay in memory.
+
+        Raises InputError if the run has none or the copy is damaged.
+        """
+        path = self._inputs / f"{name}.png"
+        with contextlib.suppress(OSError):  # a file that is not there is refused by who reads it
+            seen = path.stat()
+            return self._held(name, (seen.st_mtime_ns, seen.st_size))
+        return self._read_input(name)
+
+    def _read_input(self, name: str, _stamp: tuple[int, int] | None = None) -> Raster:
+        """`_stamp` tells a file that was changed meanwhile from the one that is held."""
         path = self._inputs / f"{name}.png"
         raster = open_raster(path)
         if content(raster) != name:
             raise InputError(f"{path} is not the image it is named after; give the original again")
+        raster.pixels.setflags(write=False)
         return raster
 
     def _holds(self, path: Path, name: str) -> bool:

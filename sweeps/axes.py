@@ -10,13 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from pipelines.mask_words import canonical, is_expression
 from pydantic import model_validator
 
 from pipelines import prompts
 from pipelines.draft import LIGHT, Draft
 from pipelines.errors import InputError, SweepError
 from pipelines.frozen import Frozen
+from pipelines.mask_words import canonical, is_expression
 from sweeps.ranges import SPAN, Value, decimal, exact, items, label, numbers
 
 Kind = Literal["whole", "number", "name", "path", "text", "span", "loras", "mask"]

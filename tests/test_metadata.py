@@ -13,7 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 from pipelines import metadata
 from pipelines.device import Numerics
 from pipelines.errors import InputError
-from pipelines.metadata import Embedded, a1111, caption, encode
+from pipelines.metadata import Embedded, a1111, caption
+from pipelines.raster import Raster, to_png
 from pipelines.recipe import Recipe, SchedulerChoice, Start, Weights
 
 NUMERICS = Numerics(
@@ -52,7 +53,11 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
 
 def png(recipe: Recipe = SDXL) -> bytes:
     embedded = Embedded(recipe=recipe, numerics=NUMERICS, lane=3)
-    return encode(PIXELS, embedded, parameters=a1111(recipe, sampler="DPM++ 2M", schedule_type="Karras"))
+    return encoded(embedded, parameters=a1111(recipe, sampler="DPM++ 2M", schedule_type="Karras"))
+
+
+def encoded(embedded: Embedded, *, parameters: str) -> bytes:
+    return to_png(Raster(PIXELS, b""), text={metadata.CHUNK: embedded.text()}, parameters=parameters)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS.keys())
@@ -74,8 +79,8 @@ def test_pixels_come_back_exactly() -> None:
 def test_equal_work_gives_equal_bytes_and_anything_else_does_not() -> None:
     assert png() == png(SDXL.but())
     assert png() != png(SDXL.but(seed=1))
-    other = encode(PIXELS, Embedded(recipe=SDXL, numerics=NUMERICS, lane=4), parameters="")
-    assert other != encode(PIXELS, Embedded(recipe=SDXL, numerics=NUMERICS, lane=3), parameters="")
+    other = encoded(Embedded(recipe=SDXL, numerics=NUMERICS, lane=4), parameters="")
+    assert other != encoded(Embedded(recipe=SDXL, numerics=NUMERICS, lane=3), parameters="")
 
 
 def test_pictures_of_other_tools_hold_no_recipe_of_ours(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from pipelines.store import Store
 from sweeps import marks
 from tests.bare_page import FAULTS, press
 from tests.foreign_samples import A1111_NEW
 from tests.page_server import PATIENCE_SECONDS, PageServer, wait_for
+from tests.photographs import side_by_side
 from tests.test_components import expected, seen_in
 
 pytestmark = pytest.mark.browser
@@ -173,6 +175,43 @@ def test_compare_shows_the_files_pixels_and_marks_reach_the_run(tab: Any, server
     (mark,) = marks.read(server.runs / run).values()
     assert (mark.key, mark.stars) == (keys[0], 4)
     assert keys[0] in server.command("marks", str(server.runs / run))
+
+
+def test_a_face_is_repaired_accepted_and_its_settings_are_taken_again(
+    tab: Any, server: PageServer, tmp_path: Path
+) -> None:
+    before = side_by_side()
+    Image.fromarray(before).save(tmp_path / "two.png")
+    opened(tab, server, "?tab=face")
+    tab.locator(".sl-face-empty").wait_for()
+    tab.set_input_files(".sl-face-form > section input[type=file]", tmp_path / "two.png")
+    tab.click(".sl-face-form button:text-is('Face 2')")
+    tab.fill(".sl-face [name=strength]", "0.4, 0.5")
+    tab.fill(".sl-face [name=steps]", "4")
+    tab.locator(".sl-face-foot .sl-quiet", has_text="2 pictures").wait_for()
+    tab.click(".sl-face-foot button:text-is('Repair')")
+    tab.locator(".sl-face-tile[data-state=done]").nth(2).wait_for()
+    tab.click(".sl-face-tile:has-text('0.5')")
+    tab.locator(".sl-face-proof b", has_text="0 of ").wait_for()
+    tab.keyboard.press("a")
+    tab.locator(".sl-face-chain li:nth-child(2)", has_text="skin 0.5 · now").wait_for()
+    (run,) = (path for path in server.runs.iterdir() if path.name.endswith("two-face2-skin"))
+    ((key, _),) = marks.read(run).items()
+    after = np.asarray(Image.open(run / f"pictures/{key}.png").convert("RGB"))
+    painted = Store(run).sidecar(key).recipe.mask
+    assert painted
+    mask = np.asarray(Image.open(run / f"inputs/{painted.image}.png"))
+    np.testing.assert_array_equal(after[mask == 0], before[mask == 0])
+    assert (after != before)[mask == 255].any()
+
+    opened(tab, server, f"?tab=compare&run={run.name}&cell={key}")
+    tab.click("#tab-compare button:text-is('Use settings')")
+    tab.locator(".sl-face-chain li:nth-child(1)", has_text="original · now").wait_for()
+    wait_for(lambda: tab.input_value(".sl-face [name=strength]") == "0.5", "the repair's strength is in the form")
+    assert [tab.input_value(f".sl-face [name={name}]") for name in ("steps", "mask")] == [
+        "4",
+        "face2.skin; feather 0.06",
+    ]
 
 
 def test_another_tools_picture_that_is_dropped_fills_the_form(tab: Any, server: PageServer, tmp_path: Path) -> None:

@@ -78,4 +78,6 @@ def test_restore_never_writes_over_the_original(photograph: Path, tmp_path: Path
         result = RUNNER.invoke(app, ["reference", "restore", str(mine), "--out", str(out)])
         assert isinstance(result.exception, InputError)
         assert "must be another file" in str(result.exception)
+    both = ["--out", str(tmp_path / "a.png"), "--before-after", str(tmp_path / "a.png")]
+    assert "give two files" in str(RUNNER.invoke(app, ["reference", "restore", str(mine), *both]).exception)
     assert np.array_equal(np.asarray(Image.open(mine)), collins())

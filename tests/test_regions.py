@@ -10,6 +10,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
+from pipelines.colour import light_of, luminance
 from pipelines.errors import InputError
 from pipelines.face_shapes import Shapes
 from pipelines.regions import REGIONS, FaceMap, face_map
@@ -60,6 +61,15 @@ def test_cheeks_are_skin_and_hair_and_background_are_not(photograph: Any) -> Non
     assert share(skin, within=drawn.chin() / 255) > 0.7
     assert share(skin, within=1 - drawn.triangle() / 255) < 0.001
     assert share(skin, within=drawn.hair() / 255) < 0.2
+
+
+def test_a_fringe_of_hair_is_no_forehead() -> None:
+    """Her forehead is half hidden by hair two stops darker than her cheeks, yellower, and not the background's."""
+    found = mapped(collins)
+    light = luminance(light_of(found.pixels))
+    forehead, cheeks = (light[found.region(1, name) > 0.5] for name in ("forehead", "cheeks"))
+    assert np.log2(np.quantile(forehead, 0.1) / np.median(cheeks)) > -1.5
+    assert len(forehead) > 0.1 * found.faces[0].eye_distance ** 2
 
 
 def test_left_and_right_are_the_pictures() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipelines.colour import encoded, linear
 from pipelines.errors import CellError, InputError
-from pipelines.membrane import encoded, linear
 from pipelines.proof import prove
 from pipelines.raster import Raster, rgb8
 from pipelines.recipe import Crop, Mask, Recipe, SchedulerChoice, Start, Weights
@@ -286,6 +286,15 @@ def test_black_and_white_rims_are_matched_too(around: int, inside: int) -> None:
     mask = soft_mask(96, 64, (20, 20, 60, 50), feather=3)
     after = paste(source, mask, whole(source), np.full((64, 96, 3), inside, np.float32))
     assert np.abs(after.pixels.astype(int) - 255 * around).max() <= 40  # a flat patch is taken for flat light
+
+
+@pytest.mark.parametrize("size", [(5, 2000), (2000, 5), (1, 40), (40, 1)])
+def test_a_picture_however_narrow_is_repaired(size: tuple[int, int]) -> None:
+    source, mask = picture(*size), np.zeros(size[::-1], np.uint8)
+    mask[mask.shape[0] // 2 :, mask.shape[1] // 2 :] = 255
+    after = paste(source, mask, whole(source), np.full((64, 64, 3), 0.5, np.float32))
+    assert np.array_equal(after.pixels[mask == 0], source.pixels[mask == 0])
+    assert not np.array_equal(after.pixels, source.pixels)
 
 
 def test_masks_and_crops_that_do_not_fit_are_refused() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from skimage.data import astronaut
 
 from pipelines import metadata
 from pipelines.draft import Draft
 from pipelines.errors import InputError
+from pipelines.given import images_of
 from pipelines.raster import Raster, content, grey8, open_raster, to_png
 from pipelines.recipe import Recipe, Start
 from pipelines.store import Sidecar, Store
@@ -25,6 +27,7 @@ from sweeps.run import Kept, run
 from sweeps.sweep import Sweep, from_flags, read_toml
 from workbench.engines import open_engine
 from workbench.picture_commands import again
+from workbench.run_commands import check
 
 SKIN = "face1.skin; feather 0.08"
 SIZE = {"width": ["64"], "height": ["64"]}
@@ -118,6 +121,35 @@ def test_a_repair_is_made_again_with_equal_bytes(swept: Prepared, capsys: pytest
     key = sorted(swept.keys)[0]
     again(swept.folder / "pictures" / f"{key}.png")
     assert "every byte is equal" in capsys.readouterr().out
+
+
+def test_a_repair_away_from_its_inputs_says_that_they_are_missing(swept: Prepared, tmp_path: Path) -> None:
+    picture = shutil.copy(swept.folder / "pictures" / f"{sorted(swept.keys)[0]}.png", tmp_path / "alone.png")
+    with pytest.raises(InputError, match=r"alone\.png was made from pictures that are not beside it .*own run folder"):
+        again(Path(picture))
+    with pytest.raises(InputError, match="is the picture itself; give another file"):
+        again(Path(picture), out=Path(picture))
+
+
+def test_check_reads_the_noted_masks_too(swept: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shutil.copytree(swept.folder, tmp_path / "run")
+    check(folder)
+    (notes,) = (folder / "inputs").glob("*.masks.json")
+    notes.write_text(notes.read_text()[:-9])
+    capsys.readouterr()
+    with pytest.raises(typer.Exit):
+        check(folder)
+    assert f"{notes.name}" in capsys.readouterr().out
+
+
+def test_inputs_are_read_once_for_many_cells(swept: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, reads = Store(swept.folder), list[Path]()
+    monkeypatch.setattr("pipelines.store.open_raster", lambda path: reads.append(path) or open_raster(path))
+    recipes = [store.sidecar(key).recipe for key in sorted(swept.keys)]
+    seen = [images_of(recipe, store) for recipe in recipes]
+    assert len(reads) == 2, "source and mask"
+    assert seen[0].start.tobytes() == seen[1].start.tobytes()
+    assert not store.input(content(photograph())).pixels.flags.writeable
 
 
 @pytest.mark.parametrize(("depth", "alpha"), [(16, False), (8, True), (16, True)])

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines import skin
+from pipelines.colour import encoded, light_of
 from pipelines.demo.portraits import portrait
 from pipelines.errors import InputError
 from pipelines.regions import FaceMap, face_map
 from pipelines.skin import MEASURES, Measured, is_flat, measure
-from pipelines.skin_bands import linear
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels], Any]
@@ -48,10 +48,7 @@ def rounded(values: Any) -> Pixels:
 
 
 def exposed(pixels: Pixels, factor: Any) -> Pixels:
-    light = np.clip(linear(pixels) * factor, 0, 1)
-    return rounded(
-        255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
-    )
+    return rounded(255 * encoded(np.clip(light_of(pixels) * factor, 0, 1)))
 
 
 def soft(pixels: Pixels, sigma_px: float) -> Pixels:
@@ -168,7 +165,7 @@ def test_a_soft_mouth_or_nose_is_found_beside_sharp_eyes(
 
 def test_no_face_gives_reasons_and_a_face_that_is_not_there_is_refused(photo: FaceMap) -> None:
     empty = np.full((200, 200, 3), 90, np.uint8)
-    none = measure(empty, face_map(empty))
+    none = measure(empty, FaceMap(empty, ()))
     assert none.face is None
     assert {each.why for each in none.readings} == {"no face was found"}
     assert is_flat(none) == ""
@@ -192,6 +189,9 @@ def test_grey_has_no_blood_burnt_skin_no_texture_and_hidden_skin_nothing(photo: 
     assert burnt.value("clipped_high") > 50  # type: ignore[operator]
     flat = again(photo, np.full_like(photo.pixels, 128))
     assert flat.reading("texture").why == skin.SAME
+    black = again(photo, np.zeros_like(photo.pixels))
+    assert (black.value("clipped_low"), black.reading("shading").why) == (100, "a tenth of the skin is black")
+    assert black.reading("side_ev").why == "the right cheek is black"
     hidden = FaceMap(photo.pixels, photo.faces)
     none = dataclasses.replace(photo.patch(1, "skin"), values=np.zeros((4, 4), np.uint8))
     hidden.patch = lambda number, name: none  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from pipelines.device import Numerics
 from pipelines.errors import DiskError, DiskFullError, InputError
 from pipelines.files import DISK, Disk, Files, OpenFile, put
 from pipelines.metadata import Embedded
+from pipelines.raster import Raster, to_png
 from pipelines.recipe import Recipe, SchedulerChoice, Weights
 from pipelines.store import Circumstances, Facts, Saved, Store
 from sweeps import journal
@@ -43,7 +44,11 @@ def made(recipe: Recipe, date: str = "2026-01-01T00:00:00+00:00") -> Saved:
     pixels = np.random.default_rng(recipe.seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     embedded = Embedded(recipe=recipe, numerics=NUMERICS, lane=recipe.seed % 4)
     return Saved(
-        png=metadata.encode(pixels, embedded, parameters=metadata.a1111(recipe, sampler="Euler")),
+        png=to_png(
+            Raster(pixels, b""),
+            text={metadata.CHUNK: embedded.text()},
+            parameters=metadata.a1111(recipe, sampler="Euler"),
+        ),
         embedded=embedded,
         facts=Facts(first_timestep=999, first_sigma=14.6, evaluations=recipe.steps),
         circumstances=Circumstances(seconds={"denoise": random.random()}, device="CPU", date=date),

@@ -4,6 +4,7 @@ What loads the face models and OpenCV is imported where it is used, so that aski
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ Everywhere = Annotated[bool, typer.Option("--everywhere", help="Look for small, 
 EXPRESSION = (
     f"'face1.skin - face1.eyes; feather 0.06'. Regions: {', '.join(REGIONS)}; left and right are the picture's."
 )
-ALLOWED = "write regions of a face, as in 'face1.skin - face1.eyes; feather 0.06'"
+ALLOWED = f"write regions of a face, as in {EXPRESSION}"
 
 EVERYWHERE_COUNTS = (
     "these are the numbers of --everywhere; for one that is found only so, write its mask with sidelight face mask "
@@ -37,12 +38,16 @@ def find(
     out: Annotated[Path | None, typer.Option(help="Write the picture with outlines and numbers here (PNG).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Number the faces of pictures, left to right; exit code 1 if one of them shows none."""
+    """Number the faces of pictures, left to right; exit code 1 if one of them shows none.
+
+    Example: sidelight face find group.jpg --out faces.png
+    """
     from pipelines.regions import face_map
     from workbench import face_told
 
     if out and len(files) > 1:
         raise InputError(f"--out {out} is one picture, {len(files)} are given; give one at a time")
+    _refuse_over(files, out)
     told: list[dict[str, Any]] = []
     for file in files:
         pixels = _pixels(file)
@@ -75,6 +80,8 @@ def mask(
     Regions are joined by + (either), - (without), * (both) and parentheses; @FILE.png is a painted mask; faces. is all
     faces. After ; follow grow, shrink, feather in eye distances (0.06) or pixels (12px), done in the order written.
     Nothing outside the grown regions ever changes: feathers eat inward.
+
+    Example: sidelight face mask group.jpg 'face2.skin + face2.neck; feather 0.06' --out skin.png --overlay look.png
     """
     from pipelines import masks
     from pipelines.regions import face_map
@@ -82,6 +89,7 @@ def mask(
 
     if not masks.is_expression(expression):
         raise InputError(f"{expression!r} is no mask expression; {ALLOWED}")
+    _refuse_over([file], out, overlay)
     pixels = _pixels(file)
     found = face_map(pixels, everywhere=everywhere)
     if not found.faces:
@@ -106,7 +114,10 @@ def verify(
     mask: Annotated[Path, typer.Argument(help="The mask: where it is black, nothing may have changed.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare two pictures sample by sample: exit code 0 if nothing outside the mask changed, 1 if something did."""
+    """Compare two pictures sample by sample: exit code 0 if nothing outside the mask changed, 1 if something did.
+
+    Example: sidelight face verify before.png after.png mask.png
+    """
     from pipelines.proof import prove
     from pipelines.raster import grey8, open_raster
 
@@ -147,6 +158,16 @@ def _pixels(file: Path) -> "NDArray[Any]":
     from pipelines.raster import open_raster, rgb8
 
     return rgb8(open_raster(file))
+
+
+def _refuse_over(given: Sequence[Path], *written: Path | None) -> None:
+    """Raise InputError for a file to be written that is no PNG, is written twice, or is one of the given."""
+    paths = [path for path in written if path]
+    taken = {path.resolve() for path in given}
+    for path in paths:
+        if path.suffix.lower() != ".png" or path.resolve() in taken:
+            raise InputError(f"{path} cannot be written: give another file than the picture's, that ends in .png")
+        taken.add(path.resolve())
 
 
 def _write(path: Path, pixels: "NDArray[Any]") -> None:

@@ -3,6 +3,7 @@
 Page and command line ask here for the same repair, so that both mean the same recipes.
 """
 
+import itertools
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ from pipelines.mask_words import is_expression, regions_in
 from pipelines.prompts import Words
 from pipelines.repair_words import STRENGTHS, task_of, words, words_of_light
 from pipelines.store import Store
+from sweeps.inputs import INPUTS
+from sweeps.plan import Cell
+from sweeps.prepare import SWEEP, run_folder
 from sweeps.sweep import Sweep, expand, from_flags
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ CONTEXT = 0.35
 """Share of the mask's longer side that is worked on around it: for a face's skin this takes in hair, ears and the
 begin of the neck, so that the light is read from more than the mask, and leaves two thirds of the pixels to the face.
 """
+NAME_LONG, STEM_LONG = 50, 30
+"""Letters of a sweep's and a file's name that stay before what is told apart behind them: folders keep 60."""
 EVERY_FACE = re.compile(r"\bfaces\.")
 NEW_LIGHT = "window"
 """The light that is offered where a picture's own is flat: a soft side light that every family knows."""
@@ -156,11 +162,43 @@ def refuse_grids(sweeps: Sequence[Sweep]) -> None:
             )
 
 
+def refuse_faceless(cells: Sequence[Cell], files: Mapping[Path, str]) -> None:
+    """Raise InputError if a reference shows no face: every cell would fail by it. `files`: content hash by path."""
+    from pipelines.faces import find_faces
+    from pipelines.raster import open_raster, rgb8
+
+    wanted = {reference.image for cell in cells for reference in cell.recipe.references if reference.role == "skin"}
+    for path, image in files.items():
+        if image in wanted and not find_faces(rgb8(open_raster(path))):
+            raise InputError(
+                f"reference {path}: no face was found, so there is no skin to take; give a photograph of a face seen "
+                "from the front (sidelight reference check says what one is good for)"
+            )
+
+
+def folder(runs: Path, sweep: Sweep, today: str) -> Path:
+    """The run folder of a pass: as for any sweep, but with a number behind it where another picture's run lies.
+
+    So a second pass over the same region, and a file of the same name, get folders of their own. Raises InputError.
+    """
+    from pipelines.raster import content, open_raster
+
+    picture = ""
+    for number in itertools.count(1):
+        named = sweep if number == 1 else sweep.but(name=f"{sweep.name[:NAME_LONG]} {number}")
+        found = run_folder(runs, named, today)
+        if not (found / SWEEP).is_file():
+            return found
+        picture = picture or content(open_raster(Path(sweep.base.start or "")))
+        if (found / INPUTS / f"{picture}.png").is_file():
+            return found
+    raise AssertionError("counting ended")
+
+
 def titled(file: Path, masks: Sequence[str]) -> str:
     """Name of a pass for people and its folder: the file and what of the face."""
-    if not is_expression(masks[0]):
-        return f"{file.stem} {Path(masks[0]).stem}"
-    return f"{file.stem} {masks[0].partition(';')[0].strip()}"
+    of = masks[0].partition(";")[0].strip() if is_expression(masks[0]) else Path(masks[0]).stem
+    return f"{file.stem[:STEM_LONG]} {of}"
 
 
 def first_face(mask: str) -> int:

@@ -48,7 +48,7 @@ def repair(
     height: Annotated[Given, _values("Pixels.")] = None,
     reference: Annotated[Given, _values("Photograph whose skin pulls.")] = None,
     reference_weight: Annotated[Given, _values("How strongly: 0.4 to 0.6, 0.5 if left out.")] = None,
-    reference_role: Annotated[Given, _values("skin, or start.")] = None,
+    reference_role: Annotated[Given, _values("skin, the one that a repair knows.")] = None,
     reference_by: Annotated[Given, _values("bands, ip-adapter, redux, kontext or images; chosen if left out.")] = None,
     name: Annotated[str, typer.Option(help="Name of the sweep; its run folder is called after it.")] = "",
     out: Annotated[Path | None, typer.Option(help="Run folder; further passes get -2, -3 behind it.")] = None,
@@ -71,6 +71,12 @@ def repair(
 
     Checkpoint, scheduler and words come from the picture's own recipe where it has one. Values are written as in
     `sweep run`: --strength 0.35..0.5:0.05 makes four pictures. Passes of --then begin from the picture before them.
+    The same command again finishes what was cut short.
+
+    Example: sidelight face repair group.jpg --mask 'face2.skin; feather 0.06' --strength 0.35..0.5:0.05 --checkpoint
+    realvis-xl-v5
+
+    One after the other: sidelight face repair portrait.png --mask 'face1.skin; feather 0.06' --then face1.eyes
     """
     said = dict(locals())
     source = face_passes.source(file, _first_checkpoint(checkpoint))
@@ -80,34 +86,40 @@ def repair(
     face_passes.refuse_grids(sweeps)
     if queue and len(asked) > 1:
         raise InputError(f"--queue takes one pass, {len(asked)} are asked for; leave it out, or queue them in turn")
+    first = _prepared(sweeps[0], said, 0)
+    face_passes.refuse_faceless(first.cells.cells, first.images.files)
+    for sweep in sweeps[1:]:
+        preparing.ask(sweep)  # what is wrong with a later pass is said before the first is made
     if not (quiet or as_json):
         _tell_before(source, asked, sweeps)
     if dry_run or queue:
-        prepared = _prepared(sweeps[0], said, 0)
-        into_queue(prepared, said) if queue else print_plan(prepared, as_json)
+        into_queue(first, said) if queue else print_plan(first, as_json)
         if further := len(asked) - 1:
             typer.echo(f"{further} further {'pass' if further == 1 else 'passes'}, each from the one before", err=True)
         return
-    told = list(_made(source, asked, said))
+    told = _made(source, asked, said, first=first)
     if as_json:
         typer.echo(json.dumps({"file": str(file), "passes": told}, ensure_ascii=False))
     if any(one["failed"] for one in told):
         raise typer.Exit(1)
 
 
-def _made(source: Source, asked: Sequence[tuple[str, ...]], said: dict[str, Any]) -> list[dict[str, Any]]:
+def _made(
+    source: Source, asked: Sequence[tuple[str, ...]], said: dict[str, Any], *, first: Prepared
+) -> list[dict[str, Any]]:
     """Run the passes in turn, each from the picture of the one before; stops after one that failed."""
     told: list[dict[str, Any]] = []
-    start = source.file
+    start, prepared = source.file, first
     is_silent = said["quiet"] or said["as_json"]
     for number, masks in enumerate(asked):
-        prepared = _prepared(_sweep(source, masks, said, start=start, several=len(asked) > 1), said, number)
+        if number:
+            prepared = _prepared(_sweep(source, masks, said, start=start, several=True), said, number)
         finished = follow(prepared, quiet=is_silent, retry_failed=not said["keep_failed"])
         store = Store(prepared.folder)
         kept = [(cell, store.sidecar(cell.recipe.key)) for cell in _done(prepared, store)]
         pictures = [_as_dict(cell, sidecar, prepared, store) for cell, sidecar in kept]
         told.append({**summary(prepared, finished), "mask": list(masks), "pictures": pictures})
-        if not is_silent:
+        if pictures and not is_silent:
             typer.echo("\n".join(_proven(pictures)))
         if finished.failed:
             break
@@ -119,6 +131,11 @@ def _made(source: Source, asked: Sequence[tuple[str, ...]], said: dict[str, Any]
 
 def _sweep(source: Source, masks: tuple[str, ...], said: dict[str, Any], *, start: Path, several: bool) -> Sweep:
     given = {field: said[field] for field in KINDS if said.get(field) and field != "mask"}
+    if "start" in given.get("reference_role", ()):
+        raise InputError(
+            f"--reference-role start: a repair begins from {source.file} itself; leave the role out for the "
+            "reference's skin, or repair the reference: sidelight face repair REF --mask ..."
+        )
     title = face_passes.titled(source.file, masks)
     if said["name"]:
         title = f"{said['name']} {masks[0].partition(';')[0].strip()}" if several else said["name"]
@@ -129,7 +146,7 @@ def _prepared(sweep: Sweep, said: dict[str, Any], number: int) -> Prepared:
     out: Path | None = said["out"]
     if out and number:
         out = out.with_name(f"{out.name}-{number + 1}")
-    folder = out or preparing.run_folder(said["runs"].expanduser(), sweep, str(date.today()))
+    folder = out or face_passes.folder(said["runs"].expanduser(), sweep, str(date.today()))
     return preparing.prepare(sweep, folder, asked=asked_numerics(said), new_numerics=said["new_numerics"])
 
 

@@ -4,7 +4,6 @@ Knows nothing about sweeps.
 """
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +13,10 @@ from pipelines import metadata
 from pipelines.checkpoint import Checkpoint, find
 from pipelines.device import honour
 from pipelines.errors import CheckpointError, InputError
+from pipelines.files import put
 from pipelines.metadata import Embedded
-from pipelines.recipe import Weights
+from pipelines.recipe import Recipe, Weights
+from sweeps.inputs import INPUTS
 from workbench.history import as_dict, chain, drawn
 from workbench.sweep_commands import RUNS
 
@@ -42,13 +43,18 @@ def again(
     out: Annotated[Path | None, typer.Option(help="Keep the new picture here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a picture again, with its own numerics and lane, and say whether the bytes are equal."""
+    """Make a picture again, with its own numerics and lane, and say whether the bytes are equal.
+
+    A repair needs the inputs/ of its run beside the pictures/ it lies in.
+    """
+    if out and out.resolve() == file.resolve():
+        raise InputError(f"--out {out} is the picture itself; give another file, so that both can be compared")
     embedded = _embedded(file)
     honour(embedded.numerics)
     png = _made_again(embedded, file)
     is_equal = png == file.read_bytes()
     if out:
-        out.write_bytes(png)
+        put({out: png})
     told = {"file": str(file), "key": embedded.recipe.key, "bytes_equal": is_equal}
     verdict = "every byte is equal" if is_equal else f"the bytes differ: {_difference(png, file)}"
     typer.echo(json.dumps(told) if as_json else f"{embedded.recipe.key}: made again, {verdict}")
@@ -81,16 +87,27 @@ def _made_again(embedded: Embedded, file: Path) -> bytes:
     from workbench.engines import device_lock, open_engine
 
     recipe = embedded.recipe
+    run = file.resolve().parent.parent
+    if missing := [name for name in _images(recipe) if not (run / INPUTS / f"{name}.png").is_file()]:
+        raise InputError(
+            f"{file} was made from pictures that are not beside it ({missing[0][:12]}.png in {run / INPUTS}); "
+            "give the picture in its own run folder"
+        )
     lanes = [[recipe] if lane == embedded.lane else [] for lane in range(embedded.numerics.lanes)]
-    with device_lock(embedded.numerics), tempfile.TemporaryDirectory() as nowhere:
-        run = file.resolve().parent.parent
-        store = Store(run if (run / "inputs").is_dir() else Path(nowhere))
+    store = Store(run)
+    with device_lock(embedded.numerics):
         for event in open_engine(_checkpoint(embedded), embedded.numerics, store).run(lanes):
             if isinstance(event, Failed):
                 raise InputError(f"{recipe.key} cannot be made again: {event.reason}")
             if isinstance(event, Made):
                 return finished(event, recipe, store).png
     raise AssertionError("an engine ended without making or failing its one picture")
+
+
+def _images(recipe: Recipe) -> tuple[str, ...]:
+    """Content hashes of the pictures that a recipe names."""
+    own = [each.image for each in (recipe.start, recipe.mask) if each]
+    return (*own, *(reference.image for reference in recipe.references))
 
 
 def _checkpoint(embedded: Embedded) -> Checkpoint:

@@ -42,7 +42,10 @@ def check(
     target: Annotated[Path | None, typer.Option("--for", help="The picture whose skin it shall pull.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a photograph's skin can be a reference: size of its face, light, texture, and what weight means."""
+    """Say whether a photograph's skin can be a reference: size of its face, light, texture, and what weight means.
+
+    Example: sidelight reference check cheek.jpg --for portrait.png
+    """
     from pipelines.reference_photo import look
 
     seen = look(_pixels(_open(photo)))
@@ -63,7 +66,10 @@ def restore(
     before_after: Annotated[Path | None, typer.Option(help="Write both side by side here (PNG).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a small or damaged reference: upright, deblocked, denoised; the original stays as it is."""
+    """Restore a small or damaged reference: upright, deblocked, denoised; the original stays as it is.
+
+    Example: sidelight reference restore old.jpg --out old-restored.png --amount 0.4 --before-after both.png
+    """
     from pipelines import reference_photo
     from pipelines.files import put
     from pipelines.raster import to_png
@@ -71,6 +77,8 @@ def restore(
     for path in (out, before_after):
         if path and (path.suffix.lower() != ".png" or path.resolve() == photo.resolve()):
             raise InputError(f"{path} must be another file than {photo}, and end in .png")
+    if before_after and before_after.resolve() == out.resolve():
+        raise InputError(f"--out and --before-after are both {out}; give two files")
     picture = _open(photo)
     made = reference_photo.restore(picture, amount=amount, enlarge=enlarge)
     put({out: to_png(made.picture)})

@@ -12,6 +12,7 @@ from pipelines.errors import InputError
 from pipelines.solver_table import MODES
 from pipelines.store import Store
 from sweeps import journal
+from sweeps.inputs import INPUTS, masks_beside
 from sweeps.prepare import PLAN, SWEEP
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -25,7 +26,10 @@ def check(folder: Annotated[Path, typer.Argument(help="A run folder.")], as_json
     keys = store.keys()
     faults = {key: fault for key in keys if (fault := store.fault(key))}
     faults |= {
-        path.stem: fault for path in sorted((folder / "inputs").glob("*.png")) if (fault := _input_fault(store, path))
+        path.stem: fault for path in sorted((folder / INPUTS).glob("*.png")) if (fault := _input_fault(store, path))
+    }
+    faults |= {
+        path.name: fault for path in sorted((folder / INPUTS).glob("*.masks.json")) if (fault := _notes_fault(path))
     }
     lines = [fault.reason for fault in journal.read(folder).faults]
     planned = {json.loads(line)["key"] for line in (folder / PLAN).read_text().splitlines()}
@@ -65,6 +69,16 @@ def schedulers(as_json: AsJson = False) -> None:
     for row in rows:
         for place, reason in row.left_out:
             console.print(f"  {row.name} ({place}): {reason}", highlight=False)
+
+
+def _notes_fault(path: Path) -> str:
+    """What is wrong with the masks noted beside a start image; empty if nothing is."""
+    try:
+        noted = masks_beside(path.with_name(path.name.removesuffix(".masks.json") + ".png"))
+    except InputError as error:
+        return str(error)
+    gone = [expression for expression, mask in noted.items() if not path.with_name(f"{mask}.png").is_file()]
+    return f"the mask of {gone[0]!r} is not there; repair the picture again into another run" if gone else ""
 
 
 def _input_fault(store: Store, path: Path) -> str:

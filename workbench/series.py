@@ -30,6 +30,8 @@ HEAD = (
 )
 
 Changed = Literal["seed", "subject", "pose", "framing", "action", "age"]
+MEMBER = ("changed", "said", "seed", "key", "run", "reference", "note")
+"""Fields of a Member in the order in which a person reads them."""
 CHANGED: tuple[Changed, ...] = get_args(Changed)
 """What may differ from the pilot, one at a time. A seed is chance, no setting: it may be said beside another."""
 
@@ -62,12 +64,17 @@ class Member(Frozen):
     """
 
     changed: Changed
-    said: str
     seed: int
     key: str
     run: str
+    said: str = ""
     reference: str = ""
     note: str = ""
+
+    @property
+    def asked(self) -> tuple[str, str, int, str]:
+        """What was asked for: the same again is the same member, however often it was tried."""
+        return self.changed, self.said, self.seed, self.reference
 
     @property
     def path(self) -> Path:
@@ -125,7 +132,8 @@ class Series(Frozen):
         if self.members:
             entries = tomlkit.aot()
             for member in self.members:
-                entries.append(tomlkit.item({name: each for name, each in member.model_dump().items() if each != ""}))
+                values = {name: getattr(member, name) for name in MEMBER}
+                entries.append(tomlkit.item({name: each for name, each in values.items() if each != ""}))
             document.add("member", entries)
         return tomlkit.dumps(document)
 
@@ -151,11 +159,11 @@ def held(folder: Path) -> Lock:
 
 
 def add_members(folder: Path, members: Sequence[Member], files: Files = DISK) -> Series:
-    """Write members behind those there are; one that is there already (by key) is written anew in its place."""
+    """Write members behind those there are; what was asked for before is written anew in its place."""
     with held(folder):
         series = Series.open(folder, files)
-        new = {member.key: member for member in members}
-        stayed = tuple(new.pop(member.key, member) for member in series.members)
+        new = {member.asked: member for member in members}
+        stayed = tuple(new.pop(member.asked, member) for member in series.members)
         series = series.but(members=(*stayed, *new.values()))
         series.keep(folder, files)
     return series

@@ -5,7 +5,6 @@ queues and reports alike.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 
 from pipelines.errors import InputError
 from pipelines.recipe import Mechanism
+from pipelines.skin_reference import CONSENT
 from pipelines.store import Store
 from sweeps import prepare as preparing
 from sweeps.axes import read_values
@@ -38,7 +38,7 @@ By = Annotated[
     typer.Option("--reference-by", help="ip-adapter, redux, kontext, images, or bands in a second pass; chosen."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, make and write nothing.")]
-Queue = Annotated[bool, typer.Option("--queue", help="Leave it to the worker; `check` waits for the pictures.")]
+Queue = Annotated[bool, typer.Option("--queue", help="Leave it to the worker; `check` sees them once made.")]
 Exact = Annotated[bool, typer.Option("--exact", help="One picture at a time.")]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu.")]
 KeepFailed = Annotated[bool, typer.Option("--keep-failed", help="Do not try failed pictures again.")]
@@ -58,16 +58,17 @@ def new(
     series: In = SERIES,
     as_json: AsJson = False,
 ) -> None:
-    """Begin a series: the pilot's light, texture language, reference, finish, checkpoint and numbers are frozen.
+    """Begin a series: the pilot's light, texture language, reference, finish, checkpoint and
+    numbers are frozen.
 
     Later pictures (`series add`) inherit all of it and change one thing; `series check` shows which one drifts.
     """
     photo = Photo(reference, reference_weight, _mechanism(reference_by)) if reference else None
     if reference is None and reference_by:
         raise InputError("--reference-by is given without --reference; give the photograph, or leave it out")
-    begun = making.begun(pilot, name or "untitled", today=str(date.today()), photo=photo)
-    if not name:
-        begun = making.named(begun, _name(begun.series))
+    if name:
+        folder_of(name, series)
+    begun = making.begun(pilot, name, today=str(date.today()), photo=photo)
     folder = folder_of(begun.series.name, series)
     making.lay_down(begun, folder)
     if as_json:
@@ -158,7 +159,7 @@ def ages(
     by = _mechanism(reference_by)
     if photos:
         by, reason = making.carried_by(opened.base.checkpoint, by)
-        _note(reason, quiet=quiet or as_json)
+        _note(f"{reason}\nnote: {CONSENT}", quiet=quiet or as_json)
     if without := [each for each in years if each not in photos]:
         own = "the series' own reference" if opened.reference else "words alone"
         _note(f"age {', '.join(without)}: {own}, no photograph of that age is given", quiet=quiet or as_json)
@@ -262,13 +263,12 @@ def _run(
 def _second_pass(
     made: Sequence[Member], plan: Planned, photos: Sequence[Photo | None], said: dict[str, Any]
 ) -> tuple[list[Member], int]:
-    """Repair the skin of every picture whose reference acts by bands; the members with their new pictures."""
-    by_change = dict(zip(plan.changes, photos, strict=True))
+    """Repair the skin of every picture whose reference acts by bands; the members, and how many repairs failed."""
+    by_change = {(change.what, change.said): photo for change, photo in zip(plan.changes, photos, strict=True)}
     told: list[Member] = []
     failed = 0
     for member in made:
-        change = next(each for each in plan.changes if (each.what, each.said) == (member.changed, member.said))
-        photo = by_change[change]
+        photo = by_change[member.changed, member.said]
         if photo is None or photo.by != "bands":
             told.append(member)
             continue
@@ -280,12 +280,16 @@ def _second_pass(
             continue
         finished = follow(prepared, quiet=said["quiet"] or said["as_json"], retry_failed=not said["keep_failed"])
         failed += finished.failed
-        key = next(iter(prepared.keys))
-        if Store(prepared.folder).path(key).is_file():
-            note = f"made by words as {member.key}, then its skin repaired with {photo.file.name}"
-            member = member.but(key=key, run=str(prepared.folder.resolve()), note=note)
-        told.append(member)
+        told.append(_repaired(member, prepared, photo))
     return told, failed
+
+
+def _repaired(member: Member, prepared: Prepared, photo: Photo) -> Member:
+    key = next(iter(prepared.keys))
+    if not Store(prepared.folder).path(key).is_file():
+        return member.but(note="without its reference: the second pass failed; the same command tries it again")
+    note = f"made by words as {member.key}, then its skin repaired with {photo.title or photo.file.name}"
+    return member.but(key=key, run=str(prepared.folder.resolve()), note=note)
 
 
 def _prepared(sweep: Sweep, said: dict[str, Any]) -> Prepared:
@@ -327,11 +331,6 @@ def _mechanism(text: str | None) -> Mechanism | None:
     if text:
         raise InputError(f"--reference-by {text!r} is not known; allowed: {', '.join(allowed)}")
     return None
-
-
-def _name(series: Series) -> str:
-    words = re.findall(r"[a-z0-9]+", (series.base.subject or series.base.prompt).lower())
-    return "-".join([word for word in words if word not in ("a", "an", "the", "of")][:4]) or "series"
 
 
 def _tell_reference(series: Series) -> None:

@@ -4,8 +4,9 @@ Every picture goes the way of all pictures: a sweep, a run folder, one journal. 
 is held against the pilot's: apart from words, seed and reference nothing may differ.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from pipelines.light import Light
 from pipelines.prompts import words
 from pipelines.raster import content, open_raster
 from pipelines.recipe import Mechanism, Recipe
+from pipelines.skin_reference import CONSENT
 from pipelines.store import Store
 from sweeps.axes import Axis
 from sweeps.inputs import INPUTS
@@ -38,6 +40,8 @@ class Photo(NamedTuple):
     file: Path
     weight: float
     by: Mechanism | None
+    title: str = ""
+    """What people call it, where the file is a copy named by its content."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,10 @@ class Begun:
 
 
 def begun(file: Path, name: str, *, today: str, photo: Photo | None) -> Begun:
-    """A series out of a picture of ours; raises InputError for one without a recipe, or begun from another picture."""
+    """A series out of a picture of ours, called after its words where `name` is empty.
+
+    Raises InputError for a picture without a recipe, or begun from another picture.
+    """
     read = foreign.read(file)
     recipe = read.recipe
     if recipe is None:
@@ -72,14 +79,10 @@ def begun(file: Path, name: str, *, today: str, photo: Photo | None) -> Begun:
         told.append("no light template is known of it: pose, framing, action and age go into its prompt as words")
     reference, kept, more = _reference(base.checkpoint, photo or _own_photo(file, recipe), is_own=photo is None)
     pilot = Pilot(key=recipe.key, content=content(open_raster(file)), run=str(file.resolve().parent.parent))
-    series = Series(name=name, made=today, base=base, pilot=pilot, reference=reference)
+    name = name or _name(base)
+    series = Series.read({"name": name, "made": today, "base": base, "pilot": pilot, "reference": reference})
     check_frozen([cell.recipe for cell in ask(Sweep.over(name, base, axes=())).cells.cells], recipe)
     return Begun(series, file, kept, (*told, *more))
-
-
-def named(begun: Begun, name: str) -> Begun:
-    """The same under another name; raises InputError for what is no name."""
-    return replace(begun, series=begun.series.but(name=name))
 
 
 def lay_down(begun: Begun, folder: Path) -> None:
@@ -106,7 +109,7 @@ def carried_by(checkpoint: str, asked: Mechanism | None) -> tuple[Mechanism, str
     except RecipeError as error:
         if asked:
             raise
-        reason = f"{error}; so "
+        reason = f"{str(error).partition(', or give start')[0]}; without it "
     else:
         reason = ""
     return "bands", (
@@ -191,6 +194,11 @@ def _member(plan: Planned, prepared: Prepared, cell: Cell, references: Sequence[
     )
 
 
+def _name(base: Draft) -> str:
+    words = re.findall(r"[a-z0-9]+", (base.subject or base.prompt).lower())
+    return "-".join([word for word in words if word not in ("a", "an", "the", "of")][:4]) or "series"
+
+
 def _light(file: Path, recipe: Recipe) -> Light | None:
     """The template of the picture's sidecar, if it still writes the same words."""
     path = file.with_suffix(".json")
@@ -218,7 +226,7 @@ def _reference(
         return None, None, ()
     by, reason = carried_by(checkpoint, photo.by)
     image = content(open_raster(photo.file))
-    told = [reason]
+    told = [reason, CONSENT] if not is_own else [reason]
     if not is_own:
         told.append("the pilot itself was made without it: `check` measures pictures with it against one without")
     return SeriesReference(image=image, weight=photo.weight, by=by, photo=photo.file.name), photo.file, tuple(told)
@@ -227,7 +235,8 @@ def _reference(
 def photo_of(series: Series, folder: Path) -> Photo | None:
     """The series' own reference, its copy; None without one."""
     file = series.reference_file(folder)
-    return Photo(file, series.reference.weight, series.reference.by) if file and series.reference else None
+    kept = series.reference
+    return Photo(file, kept.weight, kept.by, kept.photo) if file and kept else None
 
 
 def _with_photo(draft: Draft, photo: Photo | None) -> Draft:

@@ -18,6 +18,7 @@ CELL_PX = 256
 COLUMNS = 6
 SWATCH_PX = 22
 FLAGGED = Style(14, 245, "SemiBold")
+BRIGHT = Style(12, 245, "SemiBold")
 EDGE, EDGE_PX = (236, 236, 236), 3
 
 
@@ -25,7 +26,8 @@ EDGE, EDGE_PX = (236, 236, 236), 3
 class Shot:
     """One picture as it is shown: a title, lines of figures, the mean colour of its skin (sRGB), what drifts.
 
-    `picture` None where there is nothing to show; `flag` "" where nothing drifts.
+    `picture` None where there is nothing to show; `flag` "" where nothing drifts; `bright` numbers those lines
+    that drift.
     """
 
     title: str
@@ -34,6 +36,7 @@ class Shot:
     lines: tuple[str, ...]
     colour: tuple[int, int, int] | None
     flag: str
+    bright: frozenset[int] = frozenset()
 
 
 def control_grid(title: str, about: Sequence[str], shots: Sequence[Shot]) -> bytes:
@@ -46,13 +49,20 @@ def control_grid(title: str, about: Sequence[str], shots: Sequence[Shot]) -> byt
         if shot.flag:
             out = EDGE_PX + 1
             pen.rectangle((x - out, y - out, x + CELL_PX + out - 1, y + CELL_PX + out - 1), outline=EDGE, width=EDGE_PX)
-        if shot.colour:
-            left = x + CELL_PX - SWATCH_PX
-            top = y + CELL_PX + 10
-            pen.rectangle((left, top, x + CELL_PX - 1, top + SWATCH_PX - 1), fill=shot.colour)
+        _swatches(pen, shots[0].colour, shot.colour, x + CELL_PX, y + CELL_PX + 10)
     png = io.BytesIO()
     sheet.save(png, "PNG")
     return png.getvalue()
+
+
+def _swatches(
+    pen: ImageDraw.ImageDraw, pilot: tuple[int, int, int] | None, own: tuple[int, int, int] | None, right: int, top: int
+) -> None:
+    """The pilot's colour and a picture's own, edge to edge, where a difference shows best."""
+    for at, colour in enumerate((own, pilot)):
+        left = right - (at + 1) * SWATCH_PX
+        if colour and own:
+            pen.rectangle((left, top, left + SWATCH_PX - 1, top + SWATCH_PX - 1), fill=colour)
 
 
 class _Plan:
@@ -122,9 +132,10 @@ def _above(texts: Sequence[Text], x: int, bottom: int) -> Iterator[Text]:
 
 def _below(shot: Shot, x: int, top: int) -> Iterator[Text]:
     y = top
-    for text, style in ((shot.flag, FLAGGED), *((line, SMALL) for line in shot.lines)):
+    styles = [BRIGHT if at in shot.bright else SMALL for at in range(len(shot.lines))]
+    for text, style in ((shot.flag, FLAGGED), *zip(shot.lines, styles, strict=True)):
         if text:
-            wide = CELL_PX - SWATCH_PX - 8 if y < top + SWATCH_PX else CELL_PX
+            wide = CELL_PX - 2 * SWATCH_PX - 8 if y < top + SWATCH_PX else CELL_PX
             lettering = letter(text, style, width=wide)
             yield Text(x, y, wide, lettering)
             y += lettering.height

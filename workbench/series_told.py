@@ -3,6 +3,7 @@
 Knows nothing about commands or how pictures are made.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,33 @@ from pipelines.draft import LIGHT, Draft
 from pipelines.files import put
 from sweeps.sweep import UNSAID
 from workbench.read_command import shown as plain
-from workbench.series import CONTROL, PILOT, Member, Series
-from workbench.series_figures import NAMES, UNITS, Drift, Figures, Limits, drift, limits, look, polar, shown
+from workbench.series import CONTROL, PILOT, Changed, Member, Series
+from workbench.series_figures import NAMES, UNITS, Drift, Figures, Limits, Name, drift, limits, look, polar, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-WORDS = {"lightness": "lightness", "colour": "skin colour", "texture": "texture", "slope": "slope", "side_ev": "light"}
+WORDS = {
+    "lightness": "lightness",
+    "colour": "skin colour",
+    "texture": "texture",
+    "slope": "slope",
+    "side_ev": "side light",
+}
 """What drifts, in a few letters."""
+
+
+OF = {"lab": "skin colour", "texture": "texture", "slope": "slope", "side_ev": "side light"}
+MEANT: Mapping[Changed, tuple[Name, ...]] = {"age": ("texture", "slope")}
+"""What a change is for: an older skin has another texture under the same light."""
+UNDER = {
+    "lightness": "lightness",
+    "colour": "skin colour ΔE",
+    "texture": "texture",
+    "slope": "slope",
+    "side_ev": "between the cheeks, EV",
+}
+"""The same with their units, under a thumbnail."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +69,12 @@ class Checked:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why figures are missing, each once."""
-        return tuple(dict.fromkeys(self.figures.why.values())) if self.figures else (self.missing,)
+        """Why figures are missing, each reason once, with the figures it is about."""
+        if self.figures is None:
+            return (self.missing,)
+        why = self.figures.why
+        names = {reason: [OF[name] for name in why if why[name] == reason] for reason in why.values()}
+        return tuple(f"{', '.join(names[reason])}: {reason}" for reason in names)
 
 
 @dataclass(frozen=True)
@@ -72,9 +96,9 @@ def checked(series: Series, folder: Path) -> Check:
         if member.changed == "seed" and isinstance(each, Figures)
     ]
     own = limits([*([pilot] if isinstance(pilot, Figures) else []), *takes])
-    first = Checked(None, folder / PILOT, *_halves(pilot, pilot, own))
+    first = Checked(None, folder / PILOT, *_halves(pilot, pilot, own, meant=()))
     others = [
-        Checked(member, member.path, *_halves(pilot, each, own))
+        Checked(member, member.path, *_halves(pilot, each, own, meant=MEANT.get(member.changed, ())))
         for member, each in zip(series.members, seen, strict=True)
     ]
     return Check(series, (first, *others), own)
@@ -84,8 +108,8 @@ def rule(limits: Limits) -> str:
     """The limits in one line."""
     by = limits.by
     return (
-        f"drifts: beyond {by['lightness']:.1f} in L, {by['colour']:.2f} delta E OK at equal lightness, "
-        f"x{2 ** by['texture']:.2f} in texture, {by['slope']:.2f} in slope, {by['side_ev']:.2f} EV between the cheeks: "
+        f"drifts: beyond {by['lightness']:.1f} in L, {by['colour']:.2f} in skin colour (100 ΔE OK at equal lightness), "
+        f"x{2 ** by['texture']:.2f} in texture, {by['slope']:.2f} in slope, {by['side_ev']:.2f} EV between cheeks: "
         f"{limits.source}"
     )
 
@@ -96,34 +120,34 @@ def draw_control(check: Check, folder: Path) -> Path:
 
     shots = [
         Shot(
-            title=each.member.changed if each.member else "pilot",
-            said=_said(each),
+            title=_kind(each),
+            said=_said(each, check.series.base.seed),
             picture=each.path if each.path.is_file() else None,
             lines=_lines(each),
             colour=_colour(each.figures),
             flag=each.verdict if each.drift and each.drift.beyond else "",
+            bright=_bright(each),
         )
         for each in check.pictures
     ]
-    about = (_held(check), rule(check.limits), "square: mean colour of the skin")
+    about = (_held(check), rule(check.limits), "Squares: mean colour of the skin, the pilot's on the left.")
     path = folder / CONTROL
     put({path: control_grid(f"{check.series.name}: control grid", about, shots)})
     return path
 
 
 def table(check: Check) -> "Table":
-    """The figures, a row a picture: the pilot's own, then each member's, with its differences behind."""
+    """The figures, a row a picture: the pilot's own, then each member's, with its differences below; 80 columns."""
     from rich import box
     from rich.table import Table
 
     made = Table(box=box.SIMPLE, pad_edge=False)
-    made.add_column("picture", overflow="fold", min_width=14)
-    for name in ("L", "chroma", "hue", "dE OK", "colour", "texture", "slope", "light, EV"):
+    made.add_column("picture", overflow="fold", min_width=13)
+    for name in ("L", "chroma", "hue", "all\nΔE", "skin\nΔE", "texture", "slope", "side\nEV"):
         made.add_column(name, justify="right", no_wrap=True)
-    made.add_column("", overflow="fold")
     for each in check.pictures:
         style = "bold red" if each.drift and each.drift.beyond else None
-        made.add_row(plain(each.title), *_cells(each), each.verdict, style=style)
+        made.add_row(plain(f"{each.title}\n{each.verdict}".strip()), *_cells(each), style=style)
     return made
 
 
@@ -150,22 +174,31 @@ def frozen(base: Draft) -> str:
     return "\n".join([*lines, f"seed {base.seed} where no other is given"])
 
 
-def _halves(pilot: Figures | str, own: Figures | str, used: Limits) -> tuple[Figures | None, Drift | None, str]:
+def _halves(
+    pilot: Figures | str, own: Figures | str, used: Limits, *, meant: Collection[Name]
+) -> tuple[Figures | None, Drift | None, str]:
     if isinstance(own, str):
         return None, None, own
-    return own, drift(pilot, own, used) if isinstance(pilot, Figures) else None, ""
+    return own, drift(pilot, own, used, meant=meant) if isinstance(pilot, Figures) else None, ""
 
 
 def _held(check: Check) -> str:
     drifting = sum(bool(each.drift and each.drift.beyond) for each in check.pictures)
     count = len(check.series.members)
-    return f"{count} picture{'' if count == 1 else 's'} against the pilot, {drifting or 'none'} of them drift"
+    told = "none drifts" if not drifting else f"{drifting} drift{'s'[: drifting == 1]}"
+    return f"{count} picture{'s'[: count != 1]} against the pilot: {told}"
 
 
-def _said(each: Checked) -> str:
+def _kind(each: Checked) -> str:
+    if each.member is None:
+        return "pilot"
+    return "take" if each.member.changed == "seed" else each.member.changed
+
+
+def _said(each: Checked, seed: int) -> str:
     member = each.member
     if member is None:
-        return each.path.name if not each.missing else each.missing
+        return each.missing or f"seed {seed}"
     return f"seed {member.seed}" if member.changed == "seed" else f"{member.said}, seed {member.seed}"
 
 
@@ -176,13 +209,26 @@ def _lines(each: Checked) -> tuple[str, ...]:
         return each.reasons
     if each.member is None or drifted is None:
         return tuple(f"{name} {value}" for name, value in zip(_HEADS, _own(figures), strict=True) if value)
-    told = [f"{WORDS[name]} {shown(name, value)}" for name, value in drifted.by.items()]
+    told = [f"{UNDER[name]} {shown(name, value)}" for name, value in drifted.by.items()]
     if drifted.delta_e is not None:
-        told.insert(0, f"dE OK {drifted.delta_e:.1f}, chroma {drifted.chroma:+.1f}, hue {drifted.hue:+.0f}°")
-    return (*told, *(f"not measured: {reason}" for reason in each.reasons))
+        told.append(
+            f"in all ΔE {drifted.delta_e:.1f}, chroma {_signed(drifted.chroma, 1)}, hue {_signed(drifted.hue, 0)}°"
+        )
+    return (*told, *(f"not measured, {reason}" for reason in each.reasons))
 
 
-_HEADS = ("L", "chroma", "hue", "texture", "slope", "light, EV")
+def _signed(value: float | None, digits: int) -> str:
+    """With its sign; what rounds to nothing has none of its own."""
+    return "" if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def _bright(each: Checked) -> frozenset[int]:
+    """Which of these lines tell what drifts."""
+    by = list(each.drift.by) if each.drift else []
+    return frozenset(by.index(name) for name in each.drift.beyond) if each.drift and each.member else frozenset()
+
+
+_HEADS = ("lightness", "chroma", "hue", "texture", "slope", "between the cheeks, EV")
 
 
 def _own(figures: Figures) -> tuple[str, ...]:
@@ -206,7 +252,7 @@ def _cells(each: Checked) -> tuple[str, ...]:
     drifted = each.drift if each.member else None
     if drifted is None:
         return level, chroma, hue, "", "", texture, slope, side
-    by = {str(name): f" ({shown(name, value)})" for name, value in drifted.by.items()}
+    by = {str(name): f"\n{shown(name, value)}" for name, value in drifted.by.items()}
     whole = "" if drifted.delta_e is None else f"{drifted.delta_e:.1f}"
     colour = shown("colour", drifted.by["colour"]) if "colour" in drifted.by else ""
     texture, slope, side = (

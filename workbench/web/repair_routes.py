@@ -36,6 +36,8 @@ from workbench.web.tabs import create_fill, face_brief
 from workbench.web.tabs.face_brief import Brief, Files
 from workbench.web.uploads import WORDS_BYTES
 
+OWN_WORDS = "Built from the picture's own recipe."
+USUAL_WORDS = "The picture carries no prompt: the usual words."
 LOW, HIGH = 0.4, 0.6
 """The weights of a reference that are usual."""
 
@@ -69,7 +71,8 @@ class Begun(Frozen):
 
 class ChainLink(Frozen):
     """One picture of a chain. `run` and `key` are empty for one that was not made here; `url` is a small version of it,
-    or, where only a copy of its pixels is left, that copy."""
+    or, where only a copy of its pixels is left, that copy. `mask` is the expression it was made under; empty where that
+    names a file."""
 
     content: str
     run: str
@@ -78,6 +81,7 @@ class ChainLink(Frozen):
     thumb: str
     label: str
     told: str
+    mask: str
 
 
 class ChainAnswer(Frozen):
@@ -128,7 +132,11 @@ class _Desk:
         if not brief.picture:
             offer = offering.of(brief.checkpoint or next((name for _, name in choices), ""), self.site.lookup)
             return Told(checkpoint=offer.name, checkpoints=tuple(choices), state=offer.state)
-        files = self._files(brief)
+        fault = ""
+        try:
+            files = self._files(brief)
+        except InputError as error:
+            fault, files = one_line(str(error)), self._files(brief.but(mask="", painted=""))
         source = face_brief.source_of(files.picture, brief.checkpoint, choices)
         offer = offering.of(source.base.checkpoint, self.site.lookup)
         told = Told(
@@ -141,8 +149,10 @@ class _Desk:
         )
         try:
             words = source.words(files.mask)
-            of_picture = "Built from the picture's own recipe." if source.base.prompt else "The picture says no prompt."
+            of_picture = OWN_WORDS if source.base.prompt else USUAL_WORDS
             told = told.but(prompt=words.prompt, negative=words.negative or "", prompt_by=of_picture)
+            if fault:
+                return told.but(fault=f"mask: {fault}")
             made = face_brief.sweep(brief, source, files)
             recipes = [each.recipe for each in face_brief.settled(made, offer)]
         except InputError as error:
@@ -185,8 +195,11 @@ class _Desk:
         run, key = self._place(link)
         url = create_fill.address(str(link.path), self.site) if link.path else ""
         proof = [history.counted(link.proof)] if link.proof else []
+        mask = "" if "@" in link.mask else link.mask
         told = " · ".join(filter(None, [*link.changed, *proof, link.note]))
-        return ChainLink(content=link.content, run=run, key=key, url=url, thumb=url, label=_label(link, at), told=told)
+        return ChainLink(
+            content=link.content, run=run, key=key, url=url, thumb=url, label=_label(link, at), told=told, mask=mask
+        )
 
     def _place(self, link: Link) -> tuple[str, str]:
         """Run and key of a picture that lies among the runs of this page; empty for others."""

@@ -389,6 +389,7 @@ window.SidelightGrid = {
       setLive: (live) => grid.setLive(live),
       setMarks: (marks) => grid.marks.take(marks),
       setSpots: (spots) => grid.setSpots(spots),
+      setCrop: (crop) => grid.setCrop(crop),
       markOf: (key) => grid.marks.of(key),
       mark: (key, change) => grid.marks.say(key, change),
       next: (cell, columns, rows) => grid.cells.get(grid.neighbour(cell.place, columns, rows).join()),

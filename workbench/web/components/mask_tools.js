@@ -30,7 +30,7 @@ export class MaskTools {
     this.redo = act("Redo", "Redo (Ctrl Shift Z)", () => editor.redo());
     this.clear = act("Clear", "Empty the mask (Delete)", () => editor.clear());
     this.invert = act("Invert", "Swap inside and outside (i)", () => editor.invert());
-    this.shown = act("Mask", "Show or hide the mask (h)", () => editor.toggleShown());
+    this.shown = act("Overlay", "Show or hide the mask (h)", () => editor.toggleShown());
     this.zooms = choice("Zoom", titled(ZOOMS), (zoom) => editor.zoomTo(zoom));
     const help = act("?", "All keys (?)", () => editor.help.showModal());
     help.ariaLabel = "All keys";

@@ -20,6 +20,7 @@ export class Tools {
     this.modes = choice("Mode", titled(MODES), (mode) => viewer.setMode(mode));
     this.zooms = choice("Zoom", titled(ZOOMS), (zoom) => viewer.zoomTo(zoom));
     this.places = choice("Go to", titled(SPOTS), (name) => viewer.goTo(name));
+    this.found = make("span", { className: "sl-found", text: "found", hidden: true, title: "Where they are was found by the face map" });
     this.others = make("span", { className: "sl-choice" });
     this.gains = choice("Amplified", GAINS.map((gain) => [`×${gain}`, gain]), (gain) => viewer.setGain(gain));
     this.surrounds = surroundsOf(viewer);
@@ -29,7 +30,7 @@ export class Tools {
       className: "sl-help" });
     help.onclick = () => viewer.help.showModal();
     this.bar = make("div", { className: "sl-tools", role: "toolbar", ariaLabel: "Compare" },
-      this.modes, this.zooms, this.places, this.others, this.gains, help);
+      this.modes, this.zooms, this.places, this.found, this.others, this.gains, help);
   }
 
   draw() {
@@ -46,8 +47,10 @@ export class Tools {
     for (const button of this.places.children) {
       button.disabled = !viewer.pictures.some((picture) => viewer.spotOf(picture, button.value));
       const unknown = `No ${button.value} known: Shift-drag over it to set it`;
-      button.title = button.disabled ? unknown : `Go to the ${button.value} in every picture`;
+      const by = isFound(viewer, button.value) ? ", found by the face map; Shift-drag over it to set it yourself" : "";
+      button.title = button.disabled ? unknown : `Go to the ${button.value} in every picture${by}`;
     }
+    this.found.hidden = !SPOTS.some(([, name]) => isFound(viewer, name));
   }
 
   drawOthers() {
@@ -58,6 +61,9 @@ export class Tools {
     this.others = fresh;
   }
 }
+
+// Nobody set that place: it is what the face map found.
+function isFound({ spots }, name) { return Boolean(spots.found?.includes(name)); }
 
 function surroundsOf(viewer) {
   const names = SURROUNDS.map(([name]) => ["", name, `Surround ${name} (b)`]);

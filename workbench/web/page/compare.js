@@ -118,7 +118,7 @@ class Compare {
     if (this.selected.length) this.viewer.show([]);
     this.isReloaded = !this.run && this.kept.run === run; // then zoom and place are as they were left
     Object.assign(this, { run, axes: [], cells: new Map(), selected: [], gridPlace: "", spots: {} });
-    Object.assign(this, { isCleared: false, isOurs: false });
+    Object.assign(this, { isCleared: false, isOurs: false, crop: "" });
     this.marks.forget();
     this.ticks.forget();
     this.bar.tell("");
@@ -173,8 +173,12 @@ class Compare {
   takeAim() {
     const { aim } = window.Sidelight;
     window.Sidelight.aim = null;
-    if (aim) this.viewer.restore({ view: aim });
     this.isAimed = Boolean(aim);
+    if (!aim) return;
+    const { crop, ...view } = aim;
+    this.viewer.restore({ view });
+    this.crop = crop;
+    this.cropGrid();
   }
 
   open(cells) {
@@ -309,6 +313,14 @@ class Compare {
     this.spots = spots;
     this.viewer.setSpots(spots);
     this.grid?.grid()?.setSpots(spots);
+    this.cropGrid();
+  }
+
+  // Another tab wants the cells to show this place; it may be known only later.
+  cropGrid() {
+    if (!this.spots[this.crop]) return;
+    this.grid.grid()?.setCrop(this.crop);
+    this.crop = "";
   }
 
   async askPlaces() {

@@ -36,9 +36,8 @@ async function act(name, { run, key }) {
     return page().say(error.message);
   }
   if (name === "compare") return page().open(run, { cells: [key], tab: "compare" });
-  page().hand(name, { run, key });
-  if (name === "face") return undefined;
-  if (name === "sweep") return page().go("sweep");
+  const tab = await page().hand(name, { run, key });
+  if (tab !== "create") return undefined;
   return page().say(SAID[name], { label: "Undo", action: () => document.querySelector("#create-undo")?.click() });
 }
 

@@ -45,7 +45,8 @@ class FaceTab {
       reference: (file) => this.work.setReference(file), repair: () => this.work.repair(),
     });
     this.editorAt = make("div", { className: "sl-face-editor" });
-    this.result = new FaceResult();
+    this.empty = this.buildEmpty();
+    this.result = new FaceResult(() => press(this.zooms, this.result.isAtCrop ? "crop" : this.result.view.zoom));
     this.result.root.hidden = true;
     this.strip = new FaceStrip((id) => this.choose(id));
     this.chain = new FaceChain((at) => this.subject.goBack(at));
@@ -54,7 +55,7 @@ class FaceTab {
     this.problem = make("span", { className: "sl-problem", role: "alert" });
     this.spoken = make("span", { className: "sl-spoken", ariaLive: "polite" });
     this.help = helpOf();
-    const view = make("div", { className: "sl-face-view" }, this.editorAt, this.result.root);
+    const view = make("div", { className: "sl-face-view" }, this.editorAt, this.result.root, this.empty);
     const stage = make("div", { className: "sl-face-stage" }, this.buildTools(), view, this.proof, this.job,
       this.problem, this.strip.root, this.chain.root, this.spoken, this.help);
     this.root = make("div", { className: "sidelight sl-face" }, make("div", { className: "sl-face-left" },
@@ -88,6 +89,17 @@ class FaceTab {
     this.helpButton = button("?", "All keys", () => this.help.showModal());
     return make("div", { className: "sl-tools", role: "toolbar", ariaLabel: "Picture" }, this.views, this.looks,
       make("span", { className: "sl-push" }), this.acts, this.helpButton);
+  }
+
+  buildEmpty() {
+    const steps = ["Open a portrait: drop it anywhere here.", "Choose the face, and what of it changes.",
+      "Repair it at several strengths, compare them on the cheek, accept one."];
+    return make("div", { className: "sl-words sl-face-empty" }, make("b", { text: "Repair skin, eyes or mouth, and "
+      + "nothing else" }), make("ol", {}, ...steps.map((text) => make("li", { text }))),
+      make("span", { text: "Outside the mask not one sample changes, and each repair proves it. The picture itself stays "
+        + "as it is: every step can be gone back from." }),
+      make("button", { type: "button", text: "Choose a portrait", className: "sl-main",
+        onclick: () => this.form.portrait.choose.click() }));
   }
 
   buildJob() {
@@ -124,7 +136,8 @@ class FaceTab {
   takeHanded() {
     const handed = page().forFace;
     page().forFace = null;
-    if (handed) this.subject.openOfRun(handed);
+    if (handed?.isAgain) this.subject.openAgain(handed);
+    else if (handed) this.subject.openOfRun(handed);
     return Boolean(handed);
   }
 
@@ -136,7 +149,9 @@ class FaceTab {
   show(view) {
     this.view = view;
     press(this.views, view);
-    this.editorAt.hidden = view !== "mask";
+    this.views.hidden = this.editorAt.hidden = !this.subject.picture;
+    this.editorAt.hidden ||= view !== "mask";
+    this.empty.hidden = Boolean(this.subject.picture);
     this.result.root.hidden = view !== "result";
     this.draw();
   }
@@ -175,7 +190,8 @@ class FaceTab {
 
   drawJob() {
     const { job, live, run } = this.run;
-    const isShown = Boolean(run && job && job.state !== "done");
+    const isWhole = !this.run.isOpen && this.run.cells.every(({ state }) => state === "done");
+    const isShown = Boolean(run && job && job.state !== "done" && !isWhole);
     this.job.hidden = !isShown;
     if (!isShown) return;
     const { isOpen } = this.run, words = progressOf(job, live);
@@ -213,7 +229,8 @@ class FaceTab {
     const waits = this.run.isOpen ? "waits" : "not made";
     const waiting = step ? `step ${step.step} of ${step.steps}` : waits;
     const told = { done: "", failed: cell.reason, waiting };
-    return { id: cell.key, label: this.run.labelOf(cell), state: cell.state, url: cell.picture ?? "",
+    const preview = step && live.preview?.key === cell.key ? live.preview.url : "";
+    return { id: cell.key, label: this.run.labelOf(cell), state: cell.state, url: cell.picture ?? "", preview,
       told: told[cell.state], share: step?.steps ? step.step / step.steps : 0 };
   }
 
@@ -264,7 +281,7 @@ class FaceTab {
     const { cheek, face } = await source.places(run).catch(() => ({}));
     const ofSkin = this.isOfSkin ? cheek ?? face : null;
     const [x, y, width, height] = ofSkin ?? this.run.worked ?? [0, 0, 1, 1];
-    const aim = { zoom: CHEEK_ZOOM, x: x + width / 2, y: y + height / 2 };
+    const aim = { zoom: CHEEK_ZOOM, x: x + width / 2, y: y + height / 2, crop: "face" };
     page().open(run, { cells: wanted, tab: "compare", aim });
   }
 

@@ -54,7 +54,8 @@ export class FaceForm {
       + "Create and Compare brings a picture here too.", onFile: (file) => this.on.file(file) });
     this.faces = make("span", { className: "sl-choice", role: "group", ariaLabel: "Face" });
     this.noFace = make("div", { className: "sl-note", hidden: true, role: "status" });
-    return section("Portrait", this.portrait.root, this.faces, this.noFace);
+    this.advice = make("div", { className: "sl-note", hidden: true, role: "status" });
+    return section("Portrait", this.portrait.root, this.faces, this.noFace, this.advice);
   }
 
   buildWhat() {
@@ -87,13 +88,12 @@ export class FaceForm {
     this.promptBy = make("span", { className: "sl-quiet" });
     this.reset = this.button("Reset", "The prompt as it is built from the picture's own recipe", "resetPrompt");
     this.reset.hidden = true;
-    this.advice = make("div", { className: "sl-note", hidden: true, role: "status" });
     return section("How", strength, this.list("checkpoint", "Checkpoint", []), this.state = quiet(),
       make("div", { className: "sl-fields sl-with-seed" }, this.text("steps", "Steps"),
         this.text("guidance", "Guidance"),
         this.text("context", "Context", { title: "How much around the mask the model sees, as a share of the mask's "
           + "longer side on every side" }), seed), prompt,
-      make("div", { className: "sl-beside-text" }, this.promptBy, this.reset), this.advice);
+      make("div", { className: "sl-beside-text" }, this.promptBy, this.reset));
   }
 
   buildReference() {
@@ -180,7 +180,8 @@ export class FaceForm {
   }
 
   // What is wrong, beside its field where there is one, and above Repair. A text that begins with a field is about it.
-  refuse(text, about = text.split(/[\s:,]/)[0]) {
+  refuse(said, about = fieldOf(said)) {
+    const text = said.replace(/^start\./, "").replace(": input should be", " should be");
     for (const [each, fault] of this.faults) {
       const field = this.fields[each], isWrong = Boolean(text) && each === about;
       fault.textContent = isWrong ? text : "";
@@ -195,6 +196,7 @@ export class FaceForm {
   }
 }
 
+const fieldOf = (text) => text.replace(/^start\./, "").split(/[\s:,]/)[0];
 const quiet = () => make("span", { className: "sl-quiet" });
 const section = (title, ...parts) =>
   make("section", { className: "sl-face-part" }, make("h3", { text: title }), ...parts);

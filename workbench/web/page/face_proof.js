@@ -11,17 +11,19 @@ export function proofOf(line, sidecar, run) {
   line.hidden = !sidecar;
   if (!sidecar || line.dataset.key === sidecar.key) return;
   line.dataset.key = sidecar.key;
-  const { proof, pull } = sidecar.facts;
+  const { proof, pull, warnings } = sidecar.facts;
   const link = make("a", { text: "Sidecar", href: source.sidecarUrl(run, sidecar.key), target: "_blank",
     rel: "noopener", title: "Everything that is known of how it was made, with the hashes of the proof" });
   const unproven = make("span", { text: "not proven: it was made without a mask" });
-  line.replaceChildren(...(proof ? proven(proof) : [unproven]), ...(pull ?? []).map(pulled), link);
+  line.replaceChildren(...(proof ? proven(proof) : [unproven]), ...(pull ?? []).map(pulled),
+    ...warnings.map((text) => make("span", { className: "sl-warned", text, title: text })), link);
 }
 
 function proven({ outside, changed_outside: changed, inside, changed_inside: repaired }) {
   return [
     make("b", { text: `${grouped(changed)} of ${grouped(outside)} samples outside the mask changed`,
-      className: changed ? "sl-broken" : "" }),
+      className: changed ? "sl-broken" : "", title: "A sample is one channel of one pixel. Every one outside the mask is "
+        + "compared with the picture before; the sidecar holds both hashes, and sidelight face verify counts again" }),
     make("span", { className: "sl-quiet", text: `inside: ${grouped(repaired)} of ${grouped(inside)}` }),
   ];
 }

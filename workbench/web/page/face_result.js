@@ -3,12 +3,14 @@
 
 import { make } from "../components/element.js";
 import { inPlace, watchDrag } from "../components/making_view.js";
-import { FIT, devicePx, nextZoom, panned, viewOf, zoomed } from "../components/viewport.js";
+import { FIT, cornerOf, devicePx, nextZoom, panned, scaleOf, viewOf, zoomed } from "../components/viewport.js";
 
 const STEP = 0.02;
 
 export class FaceResult {
-  constructor() {
+  // `onView` hears that zoom or place are others.
+  constructor(onView) {
+    this.onView = onView;
     Object.assign(this, { view: FIT, size: null, rectangle: null, split: 0.5, isWiping: false, isBefore: false });
     this.images = [make("img", { alt: "", draggable: false }), make("img", { alt: "", draggable: false })];
     this.layers = this.images.map((image) => make("div", { className: "sl-result-layer" }, image));
@@ -86,6 +88,7 @@ export class FaceResult {
     this.handle.ariaValueNow = Math.round(100 * split);
     if (!size || !this.frame.clientWidth) return;
     for (const image of this.images) inPlace(image, this.frame, this.view, size);
+    this.onView();
   }
 
   resized() {
@@ -100,9 +103,16 @@ export class FaceResult {
     this.draw();
   }
 
+  // It begins in the middle of what was worked on.
   wipe(isWiping) {
     this.isWiping = isWiping;
-    this.draw();
+    this.wipeTo(isWiping && this.size && this.rectangle ? this.middle : this.split);
+  }
+
+  // Where the middle of the rectangle lies, as a share of the frame's width.
+  get middle() {
+    const { view, size, room, rectangle: [x, , width] } = this;
+    return (cornerOf(view, size, room)[0] + (x + width / 2) * size[0] * scaleOf(view, size, room)) / room[0];
   }
 
   wipeTo(share) {

@@ -59,8 +59,10 @@ export class FaceRun {
   // After the job has ended there is no more to ask but what it left.
   get isSettled() { return this.cells.length > 0 && this.cells.every(({ state }) => state !== "waiting"); }
 
-  labelOf({ place }) {
-    const { axes } = this, said = ({ name }) => (axes.length > 1 ? `${name} ` : "");
+  labelOf({ key, place }) {
+    const { axes } = this, strength = this.sidecars.get(key)?.recipe.start?.strength;
+    if (!axes.length) return strength ? `strength ${strength}` : "after";
+    const said = ({ name }) => (axes.length > 1 ? `${name} ` : "");
     return axes.map((axis, at) => said(axis) + axis.labels[place[at]]).join(" · ");
   }
 

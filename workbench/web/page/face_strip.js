@@ -4,8 +4,9 @@
 import { make } from "../components/element.js";
 
 const WHOLE = [0, 0, 1, 1];
+const ROUGH = { width: "100%", height: "100%", left: "0", top: "0" };
 
-// Before, then one a cell: {id, label, url, state, told, share, isPreview}.
+// Before, then one a cell: {id, label, url, state, told, share, preview}; a preview is of the part that is worked on.
 export class FaceStrip {
   constructor(onChoose) {
     this.onChoose = onChoose;
@@ -42,7 +43,7 @@ export class FaceStrip {
     return tile;
   }
 
-  fill(tile, { label, url, state, told, share }, { isChosen, rectangle: [x, y, width, height], size }) {
+  fill(tile, { label, url, state, told, share, preview }, { isChosen, rectangle: [x, y, width, height], size }) {
     const { root, image, words, bar, progress } = tile, ratio = size ? (width * size[0]) / (height * size[1]) : 1;
     root.style.setProperty("--sl-ratio", String(Math.max(0.5, Math.min(2, ratio))));
     root.ariaSelected = String(isChosen);
@@ -51,11 +52,12 @@ export class FaceStrip {
     root.title = told ?? "";
     root.dataset.state = state;
     tile.label.textContent = label;
-    image.hidden = !url;
-    if (url && image.getAttribute("src") !== url) image.src = url;
-    Object.assign(image.style, { width: `${100 / width}%`, height: `${100 / height}%`, left: `${(-100 * x) / width}%`,
+    const src = url || preview || "";
+    image.hidden = !src;
+    if (src && image.getAttribute("src") !== src) image.src = src;
+    Object.assign(image.style, src !== url ? ROUGH : { width: `${100 / width}%`, height: `${100 / height}%`, left: `${(-100 * x) / width}%`,
       top: `${(-100 * y) / height}%` });
-    words.textContent = url ? "" : told || state;
+    words.textContent = src ? "" : told || state;
     progress.hidden = !share;
     bar.style.transform = `scaleX(${share ?? 0})`;
   }

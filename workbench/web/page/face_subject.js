@@ -24,6 +24,19 @@ export class FaceSubject {
     return this.open(() => source.openOfRun({ run, key }), { name, from: { run, key }, at });
   }
 
+  // The picture that a repair was made from, with that repair's own values in the form.
+  async openAgain({ run, key }) {
+    try {
+      const { recipe } = await source.sidecar(run, key);
+      this.name = run;
+      await this.fetchChain({ run, key });
+      const { mask } = this.links.at(-1);
+      if (this.links.length > 1 && await this.goBack(this.links.length - 2)) this.tab.work.take(recipe, mask);
+    } catch (error) {
+      page().say(error.message);
+    }
+  }
+
   async restore({ picture, run, chosen, made, tip, now, view }) {
     const { answer, from, name } = picture;
     if (tip) await this.fetchChain(tip);
@@ -53,7 +66,11 @@ export class FaceSubject {
       picture = await ask();
     } catch (error) {
       if (asked !== this.asked) return false;
-      portrait.show({ url: this.picture?.url ?? "", name: isQuiet ? "" : name, fault: isQuiet ? "" : error.message });
+      if (!this.picture) portrait.show(isQuiet ? {} : { name, fault: error.message });
+      else {
+        this.showPortrait();
+        tab.form.say(tab.form.noFace, `${name} was not opened: ${error.message}`);
+      }
       return false;
     }
     if (asked !== this.asked) return false;

@@ -24,6 +24,14 @@ export function onFace(text, face) {
   return text.replace(/\bface(s|\d+)\./g, face === ALL ? "faces." : `face${face}.`);
 }
 
+// What is wrong with the faces that a mask names, in a picture with faces of these numbers; "" if nothing.
+export function faceFault(text, numbers) {
+  const missing = [...text.matchAll(/\bface(\d+)\./g)].map(([, number]) => Number(number))
+    .find((number) => !numbers.includes(number));
+  const there = numbers.length === 1 ? "there is only face 1" : `there are faces 1 to ${numbers.length}`;
+  return missing === undefined ? "" : `mask names face ${missing}, and ${there}`;
+}
+
 export function tailOf(text, name) {
   return steps(text).find(([each]) => each === name)?.[1] ?? "";
 }

@@ -2,9 +2,12 @@
 // the mask is painted or the form drawn.
 
 import page from "./bus.js";
-import { ALL, CUSTOM, TASKS, faceOf, maskOf, onFace } from "./face_tasks.js";
+import { ALL, CUSTOM, TASKS, faceFault, faceOf, maskOf, onFace } from "./face_tasks.js";
 import { source } from "./face_source.js";
 
+const OF_ALL = "All faces are one pass: what is worked on holds all of them, so each gets fewer pixels. Finer: one face "
+  + "after the other, accepting each.";
+const PAINT_FIRST = "paint what may change first: no face was found, so there are no regions";
 const SOON_MS = 300;
 const SEED_BITS = 32;
 const FIRST = { task: "skin", face: "1", values: { context: "" }, isOwnPrompt: false, reference: null };
@@ -47,8 +50,18 @@ export class FaceWork {
     this.askSoon();
     this.measure();
     if (numbers.includes(Number(this.face))) this.tab.editor.pickFace(Number(this.face));
-    if (numbers.length) await this.applyMask();
-    else this.tab.editor.setTool("brush");
+    this.tab.editor.setTool(numbers.length ? "regions" : "brush");
+    await this.applyMask();
+  }
+
+  // The values of a repair, with the mask it was said by; "" for a painted one.
+  take({ start, steps, guidance, seed, prompt, negative }, mask) {
+    const numbers = { strength: start.strength, steps, guidance, seed };
+    const said = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
+    this.form.set({ ...Object.fromEntries(said), prompt, negative: negative ?? "" });
+    this.isOwnPrompt = true;
+    if (mask) this.regionsChosen(mask);
+    else this.askSoon();
   }
 
   // ---- face, task, mask
@@ -88,18 +101,30 @@ export class FaceWork {
 
   // A mask that no task stands for is one's own.
   isTask() {
-    const { value } = this.form.fields.mask;
+    const { value } = this.form.fields.mask, [face, ...others] = new Set(value.match(/\bface(?:s|\d+)(?=\.)/g));
+    const named = face === "faces" ? ALL : face?.slice("face".length);
+    if (named && !others.length) this.followFace(named);
     this.task = Object.keys(TASKS).find((task) => maskOf(task, this.face) === value) ?? CUSTOM;
     this.form.showTask(this.task);
   }
 
+  // The mask names one face of the picture: then that is the chosen one.
+  followFace(face) {
+    const numbers = this.picture?.faces.map(({ number }) => number) ?? [];
+    if (face === this.face || (face !== ALL && !numbers.includes(Number(face)))) return;
+    this.face = face;
+    this.form.showFaces(numbers, face);
+    if (face !== ALL) this.tab.editor.pickFace(Number(face));
+    this.measure();
+  }
+
   async applyMask() {
     const { picture } = this, text = this.form.fields.mask.value.trim();
-    if (!picture?.faces.length || !text) return;
+    const numbers = picture?.faces.map(({ number }) => number) ?? [];
     const isCurrent = () => picture === this.picture && text === this.form.fields.mask.value.trim();
-    let fault = "", mask = null;
+    let fault = numbers.length ? faceFault(text, numbers) : "", mask = null;
     try {
-      mask = await source.mask(picture.id, text);
+      if (numbers.length && text && !fault) mask = await source.mask(picture.id, text);
     } catch (error) {
       fault = error.message;
     }
@@ -113,9 +138,9 @@ export class FaceWork {
   }
 
   // The editor tells: what was painted, and what an undo brought back.
-  painted({ isPainted, share, expression }) {
+  painted({ isPainted, isEmpty, share, expression }) {
     const wasPainted = this.isPainted, share100 = (100 * share).toFixed(share < 0.1 ? 2 : 1);
-    this.isPainted = isPainted;
+    Object.assign(this, { isPainted, isEmpty });
     const told = `Painted mask: ${share100} % of the picture. The regions above are not asked.`;
     const label = this.picture?.faces.length ? "Back to regions" : "";
     this.form.say(this.form.painted, isPainted ? told : "", label, () => this.applyMask());
@@ -125,6 +150,7 @@ export class FaceWork {
       this.isTask();
     }
     if (wasPainted !== isPainted) this.askSoon();
+    this.refuse();
   }
 
   // ---- values
@@ -225,16 +251,19 @@ export class FaceWork {
   }
 
   refuse() {
-    const { maskFault, told } = this, isMaskWrong = maskFault && !this.isPainted;
-    const fault = isMaskWrong ? maskFault : this.picture ? told?.fault ?? "" : "";
-    this.form.refuse(fault, isMaskWrong ? "mask" : undefined);
-    this.form.estimate.textContent = fault || !this.picture ? "" : told?.estimate ?? "";
+    const { told, picture } = this, wrong = this.maskFault && !this.isPainted ? this.maskFault : "";
+    const fault = picture && !this.isUnmasked ? wrong || (told?.fault ?? "") : "";
+    this.form.refuse(fault, wrong ? "mask" : undefined);
+    this.form.estimate.textContent = this.isUnmasked ? PAINT_FIRST : fault || !picture ? "" : told?.estimate ?? "";
   }
+
+  // Without a face only a painted mask says what may change.
+  get isUnmasked() { return Boolean(this.picture && !this.picture.faces.length && (!this.isPainted || this.isEmpty)); }
 
   // Advice where the light itself is flat: a repair keeps that light.
   async measure() {
     const { picture, face } = this, { form } = this, id = `${picture.id} ${face}`;
-    form.say(form.advice, "");
+    form.say(form.advice, face === ALL ? OF_ALL : "");
     if (!picture.faces.length || face === ALL) return;
     try {
       if (!this.measured.has(id)) this.measured.set(id, (await source.measures(picture.id, face)).flat);
@@ -242,9 +271,10 @@ export class FaceWork {
       this.measured.set(id, ""); // too small or turned away to be measured: then there is no advice
     }
     if (picture !== this.picture || face !== this.face || !this.measured.get(id)) return;
-    const { from } = this.tab.subject, [first, ...rest] = this.measured.get(id);
+    const [first, ...rest] = this.measured.get(id);
     form.say(form.advice, `${first.toUpperCase()}${rest.join("")}.`.replace("..", "."), "New picture in Create", () => {
-      if (from) page().hand("create", from);
+      const [original] = this.tab.subject.links; // what came after it are repairs
+      if (original?.run) page().hand("create", original);
       else page().go("create");
     });
   }
@@ -254,6 +284,10 @@ export class FaceWork {
     if (this.isQueueing) return;
     if (!this.picture) {
       form.refuse("open a portrait first: drop one on the left, or use Repair face on a picture");
+      return;
+    }
+    if (this.isUnmasked) {
+      form.refuse(PAINT_FIRST);
       return;
     }
     if (!form.fields.seed.value.trim()) this.newSeed();

@@ -16,8 +16,8 @@ const page = {
   run: address.get("run") ?? "",
   cells: address.getAll("cell"),
   tab: TABS.includes(address.get("tab")) ? address.get("tab") : "create",
-  aim: null, // {zoom, x, y}: where Compare looks next, if it is said
-  forFace: null, // {run, key}: the picture that the Face tab takes up when it is shown
+  aim: null, // {zoom, x, y, crop}: where Compare looks next, and what its cells show, if it is said
+  forFace: null, // {run, key, isAgain}: the picture that the Face tab takes up, or whose repair it does again
 
   // The server's answer; its refusals, and a server that is gone, come as an Error with one line.
   async json(path, { method = "GET", body } = {}) {
@@ -52,18 +52,27 @@ const page = {
   },
 
   // Lets another tab take a picture over: its settings ("create", "sweep"), or itself as a start image ("start",
-  // "reference"); or lets the Face tab repair it ("face").
-  hand(target, { run, key }) {
+  // "reference"); or lets the Face tab repair it ("face"). The settings of a repair are the Face tab's own. Answers
+  // the tab that has it.
+  async hand(target, { run, key }) {
     if (target === "face") return page.handFace({ run, key });
+    if (["create", "sweep"].includes(target) && await isRepair(run, key)) {
+      page.say("This picture is a repair: its settings are in the Face tab now, over the picture it was made from. "
+        + "Several values in one field make several pictures.");
+      return page.handFace({ run, key, isAgain: true });
+    }
     document.dispatchEvent(new CustomEvent("sidelight:hand", { detail: { target } }));
     sending?.hand({ target, run, key });
-    return page.go(target === "sweep" ? "sweep" : "create");
+    const tab = target === "sweep" ? "sweep" : "create";
+    page.go(tab);
+    return tab;
   },
 
   handFace(picture) {
     page.forFace = picture;
     page.go("face");
     document.dispatchEvent(new CustomEvent("sidelight:face"));
+    return "face";
   },
 
   say(text, { label = "", action = null } = {}) {
@@ -82,6 +91,12 @@ const page = {
     return () => news.end();
   },
 };
+
+// Whether it was made of a part of a picture and put back there. A picture that is gone is said to be so by who takes it.
+async function isRepair(run, key) {
+  const sidecar = await page.json(`/pictures/${encodeURIComponent(run)}/${key}.json`).catch(() => null);
+  return Boolean(sidecar?.recipe.crop);
+}
 
 function hush() { line.hidden = true; }
 

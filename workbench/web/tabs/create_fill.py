@@ -47,7 +47,11 @@ def handed(target: str, site: Site, run: str, key: str) -> dict[str, Any]:
     if target == "reference":
         return {"start": str(path), "mask": "", "strength": REFERENCE, "width": "", "height": ""}
     changes = _recipe(folder, key, path)
-    return changes | ({"start": str(path), "mask": "", "strength": START} if target == "start" else {})
+    if target != "start":
+        return changes
+    if Store(folder).sidecar(key).recipe.crop:  # the values say the size of the part that was worked on
+        changes |= {"width": "", "height": ""}
+    return changes | {"start": str(path), "mask": "", "strength": START}
 
 
 def _recipe(folder: Path, key: str, path: Path) -> dict[str, Any]:
