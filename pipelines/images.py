@@ -34,6 +34,8 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Image.Image:
         raise InputError(_too_large(path, "far more pixels")) from None
     except FileNotFoundError:
         raise InputError(f"{path} is not there; give the path of an image") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; give the path of an image") from None
     except UnidentifiedImageError:
         raise InputError(f"{path} is not a picture of a known kind; allowed: {', '.join(formats)}") from None
     except BROKEN as error:

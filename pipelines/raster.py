@@ -124,6 +124,13 @@ def rgb8(raster: Raster) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
 
 
+def box_of(raster: Raster) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of what is not black, in pixels; None where all is."""
+    is_white = grey8(raster) > 0
+    rows, columns = np.flatnonzero(is_white.any(1)), np.flatnonzero(is_white.any(0))
+    return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if rows.size else None
+
+
 def grey8(raster: Raster) -> NDArray[np.uint8]:
     """Lightness as (height, width) bytes, for masks: colours weighted as Pillow's "L" does, alpha dropped."""
     if raster.colours == 1:

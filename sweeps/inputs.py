@@ -13,7 +13,7 @@ from pipelines.draft import Taken
 from pipelines.errors import InputError
 from pipelines.files import DISK, Files, put
 from pipelines.frozen import Frozen
-from pipelines.raster import Raster, content, grey8, open_raster, rgb8
+from pipelines.raster import Raster, box_of, content, open_raster, rgb8
 from pipelines.store import Store
 
 INPUTS = "inputs"
@@ -71,13 +71,7 @@ def masks_beside(start: Path, files: Files = DISK) -> Mapping[str, str]:
 
 
 def _told(raster: Raster) -> Taken:
-    import numpy as np
-
-    high, wide = raster.pixels.shape[:2]
-    is_white = grey8(raster) > 0
-    rows, columns = np.flatnonzero(is_white.any(1)), np.flatnonzero(is_white.any(0))
-    box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if rows.size else None
-    return Taken(content(raster), wide, high, box)
+    return Taken(content(raster), raster.width, raster.height, box_of(raster))
 
 
 def _painted(start: Path, expression: str) -> Raster:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import typer
 from skimage.data import astronaut
+from tiny import tiny_checkpoint
 
-from pipelines import metadata
+from pipelines import foreign, metadata
 from pipelines.draft import Draft
 from pipelines.errors import InputError
 from pipelines.given import images_of
@@ -115,6 +116,34 @@ def test_the_run_folder_says_the_expression_and_goes_on_without_looking_for_face
     before = {path.name: path.read_bytes() for path in (swept.folder / "pictures").glob("*.png")}
     assert set(made(reopen(folder))) == swept.keys
     assert {path.name: path.read_bytes() for path in (folder / "pictures").glob("*.png")} == before
+
+
+@pytest.mark.parametrize("kind", ["inpaint", "flux", "fill", "flux2"])
+def test_every_kind_of_checkpoint_repairs_and_changes_nothing_outside(tmp_path: Path, kind: str) -> None:
+    start, checkpoint = saved(tmp_path, photograph()), tiny_checkpoint(kind, tmp_path / kind)
+    sweep = repair(start, checkpoint=[kind], width=["32"], height=["32"], steps=["2"], guidance=["3"])
+    ready = prepare(sweep, tmp_path / "run", asked={"device": "cpu"}, lookup=lambda _: checkpoint)
+    ((key, sidecar),) = made(ready).items()
+    picture, mask = open_raster(Store(ready.folder).path(key)), sidecar.recipe.mask
+    assert mask
+    outside = grey8(Store(ready.folder).input(mask.image)) == 0
+    assert np.array_equal(picture.pixels[outside], photograph().pixels[outside])
+    assert not np.array_equal(picture.pixels, photograph().pixels)
+
+
+@pytest.mark.gpu
+def test_a_repair_on_the_gpu_changes_nothing_outside(tmp_path: Path) -> None:
+    sweep = repair(saved(tmp_path, photograph()), strength=("0.4,0.6",))
+    sidecars = made(prepare(sweep, tmp_path / "run", asked={"device": "cuda", "lanes": 2}))
+    assert [each.facts.proof.changed_outside for each in sidecars.values() if each.facts.proof] == [0, 0]
+
+
+def test_a_repair_read_from_its_file_asks_for_the_very_same_recipe(swept: Prepared) -> None:
+    for key in swept.keys:
+        read = foreign.read(swept.folder / "pictures" / f"{key}.png")
+        assert not read.unmapped
+        (cell,) = ask(Sweep.over("again", foreign.draft(read, None), axes=[])).cells.cells
+        assert cell.recipe.key == key
 
 
 def test_a_repair_is_made_again_with_equal_bytes(swept: Prepared, capsys: pytest.CaptureFixture[str]) -> None:

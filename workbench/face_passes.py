@@ -162,18 +162,28 @@ def refuse_grids(sweeps: Sequence[Sweep]) -> None:
             )
 
 
-def refuse_faceless(cells: Sequence[Cell], files: Mapping[Path, str]) -> None:
-    """Raise InputError if a reference shows no face: every cell would fail by it. `files`: content hash by path."""
+def references_told(cells: Sequence[Cell], files: Mapping[Path, str]) -> tuple[str, ...]:
+    """What is said of references before the start: a face too small to give pores. `files`: content hash by path.
+
+    Raises InputError if one shows no face: every cell would fail by it.
+    """
     from pipelines.faces import find_faces
     from pipelines.raster import open_raster, rgb8
+    from pipelines.reference_photo import enough
 
+    notes: list[str] = []
     wanted = {reference.image for cell in cells for reference in cell.recipe.references if reference.role == "skin"}
     for path, image in files.items():
-        if image in wanted and not find_faces(rgb8(open_raster(path))):
+        if image not in wanted:
+            continue
+        if not (faces := find_faces(rgb8(open_raster(path)))):
             raise InputError(
                 f"reference {path}: no face was found, so there is no skin to take; give a photograph of a face seen "
                 "from the front (sidelight reference check says what one is good for)"
             )
+        if few := enough(max(face.eye_distance for face in faces)):
+            notes.append(f"reference {path.name}: {few}")
+    return tuple(notes)
 
 
 def folder(runs: Path, sweep: Sweep, today: str) -> Path:

@@ -87,11 +87,13 @@ def repair(
     if queue and len(asked) > 1:
         raise InputError(f"--queue takes one pass, {len(asked)} are asked for; leave it out, or queue them in turn")
     first = _prepared(sweeps[0], said, 0)
-    face_passes.refuse_faceless(first.cells.cells, first.images.files)
+    notes = face_passes.references_told(first.cells.cells, first.images.files)
     for sweep in sweeps[1:]:
         preparing.ask(sweep)  # what is wrong with a later pass is said before the first is made
     if not (quiet or as_json):
         _tell_before(source, asked, sweeps)
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
     if dry_run or queue:
         into_queue(first, said) if queue else print_plan(first, as_json)
         if further := len(asked) - 1:
@@ -191,13 +193,13 @@ def _as_dict(cell: Cell, sidecar: Sidecar, prepared: Prepared, store: Store) -> 
         "picture": str(store.path(sidecar.key)),
         "mask": str(prepared.folder / "inputs" / f"{mask.image}.png") if mask else "",
         "proof": sidecar.facts.proof.model_dump() if sidecar.facts.proof else None,
-        "pull": [pull.model_dump() for pull in sidecar.facts.pull],
+        "pull": [{**pull.model_dump(), "verdict": pull.verdict} for pull in sidecar.facts.pull],
         "warnings": list(sidecar.facts.warnings),
     }
 
 
 def _proven(pictures: Sequence[dict[str, Any]]) -> list[str]:
-    """Two lines a picture: what the proof says, and where it lies."""
+    """Lines of every picture: what the proof says, where it lies, how far a reference pulled it."""
     from workbench.history import grouped
 
     lines = []
@@ -206,6 +208,7 @@ def _proven(pictures: Sequence[dict[str, Any]]) -> list[str]:
         proof = each["proof"]
         proved = f"{grouped(proof['changed_outside'])} of {grouped(proof['outside'])} samples outside the mask changed"
         lines += [f"{values}: {proved}" if values else proved, f"  {each['picture']}"]
+        lines += [f"  reference: {pull['verdict']}" for pull in each["pull"]]
     return lines
 
 

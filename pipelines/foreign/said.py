@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from pipelines.frozen import Frozen
-from pipelines.recipe import FamilyName, Recipe, Share, Spacing
+from pipelines.recipe import FamilyName, Mechanism, Recipe, Share, Spacing
 
 Spelling = Literal["a1111", "comfyui", "diffusers"]
 """Whose names a sampler and a schedule have; diffusers: InvokeAI and SD.Next, which leave the spacing as shipped."""
@@ -97,6 +97,10 @@ class Values(Frozen):
     start: str | None = None
     strength: float | None = None
     mask: str | None = None
+    context: float | None = None
+    reference: str | None = None
+    reference_weight: float | None = None
+    reference_by: Mechanism | None = None
     loras: str | None = None
 
 
