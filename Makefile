@@ -11,7 +11,7 @@ run: $(VENV)/.installed
 	@$(BIN)/sidelight serve
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sidelight needs Python 3.11 or later, this is %d.%d; try: make PYTHON=python3.12 run" % sys.version_info[:2])'

@@ -31,10 +31,10 @@ ROWS = {"sdxl": 10, "flux": 5}  # of 5 evaluations: guidance is two rows of one 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
     """Tiny checkpoints on the disk, opened like any other."""
-    for family, maker in MAKERS.items():
-        folder = tmp_path_factory.mktemp(family)
-        getattr(diffusers, PIPELINES[family])(**maker()).save_pretrained(folder)
-    return {family: find(str(tmp_path_factory.getbasetemp() / f"{family}0")) for family in MAKERS}
+    folders = {family: tmp_path_factory.mktemp(family) for family in MAKERS}
+    for family, folder in folders.items():
+        getattr(diffusers, PIPELINES[family])(**MAKERS[family]()).save_pretrained(folder)
+    return {family: find(str(folder)) for family, folder in folders.items()}
 
 
 def two_cells(checkpoint: Checkpoint, **asked: Any) -> Prepared:
