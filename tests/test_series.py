@@ -308,8 +308,9 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def studio(shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    """Folders with a pilot, and no series yet."""
+    """Folders with a pilot, and no series yet; nobody's list of models."""
     monkeypatch.setattr(engines, "open_engine", Photographer)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     shutil.copytree(shot, tmp_path / "runs")
     return Studio(tmp_path)
 
