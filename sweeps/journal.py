@@ -90,7 +90,18 @@ class Warned(Entry):
     text: str
 
 
-Line = RunStarted | RunFinished | RunPaused | RunCancelled | CellStarted | PictureDone | CellFailed | Warned
+class Spent(Entry):
+    """What a phase (making, measuring) took; `joules` of the whole board, None where the device does not tell."""
+
+    kind: Literal["spent"] = "spent"
+    phase: str
+    seconds: float
+    cpu_seconds: float
+    joules: float | None = None
+    device: str = ""
+
+
+Line = RunStarted | RunFinished | RunPaused | RunCancelled | CellStarted | PictureDone | CellFailed | Warned | Spent
 KINDS: dict[str, type[Line]] = {kind.model_fields["kind"].default: kind for kind in get_args(Line)}
 
 
@@ -141,7 +152,7 @@ def deaths(lines: Iterable[Line]) -> Counter[str]:
                 live.clear()
             case RunFinished() | RunPaused() | RunCancelled():
                 live.clear()
-            case Warned():
+            case Warned() | Spent():
                 pass
     died.update(live)
     return died

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from pipelines.files import DISK, Files, put, release_reserve
 from pipelines.metadata import Embedded
 from pipelines.recipe import Recipe
 from pipelines.store import Circumstances, Facts, Saved, Sidecar, Store
-from sweeps import journal, marks, report
+from sweeps import journal, marks, measure, power, report, votes
 from sweeps.finished import finished
 from sweeps.journal import (
     CellFailed,
@@ -38,6 +38,7 @@ from sweeps.journal import (
     Warned,
 )
 from sweeps.lock import Lock, share_warning
+from sweeps.measure import CellMeasures
 from sweeps.overview import grid_of
 from sweeps.plan import Phase
 from sweeps.prepare import NUMERICS, PLAN, SWEEP, Prepared, RunNumerics, self_contained
@@ -61,6 +62,19 @@ class EngineLike(Protocol):
 OpenEngine = Callable[[Checkpoint, Numerics, Store], EngineLike]
 
 
+class Measuring(AbstractContextManager[object], Protocol):
+    """What measures pictures while others are made: `sweeps.measure.Alongside`. Leaving it ends it at once."""
+
+    def add(self, key: str) -> None:
+        """Measure this picture, which is on the disk, when its turn comes."""
+
+    def done(self) -> Iterator[CellMeasures]:
+        """What is ready now."""
+
+    def rest(self) -> Iterator[CellMeasures]:
+        """All that was added, waiting for each."""
+
+
 @dataclass(frozen=True)
 class Started:
     """The run is open: cells in all, and those that are whole already."""
@@ -81,6 +95,14 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A picture was measured, some time after it was kept."""
+
+    key: str
+    measures: CellMeasures
+
+
+@dataclass(frozen=True)
 class Finished:
     """Nothing is left to do: `made` and `failed` count this run's pictures, `report` and `sheet` show them all."""
 
@@ -90,22 +112,30 @@ class Finished:
     sheet: Path
 
 
-Happening = Event | Started | Kept | Finished
+Happening = Event | Started | Kept | Measured | Finished
 
 
 def run(
-    prepared: Prepared, *, open_engine: OpenEngine, files: Files = DISK, retry_failed: bool = True
+    prepared: Prepared,
+    *,
+    open_engine: OpenEngine,
+    files: Files = DISK,
+    retry_failed: bool = True,
+    measuring: Measuring | None = None,
 ) -> Generator[Happening, None, None]:
     """Make what is missing. Raises BusyError if another process holds the folder, DiskFullError when paused.
 
-    Report and contact sheet are drawn anew whenever it ends, however it ends.
+    Report and contact sheet are drawn anew whenever it ends, however it ends. With `measuring` every whole picture that
+    lacks its measures gets them; only a run that comes to its end waits for them.
     """
     folder = prepared.folder
     files.mkdir(folder)
     with ExitStack() as held:
         held.enter_context(Lock(folder / ".lock", f"run {folder}"))
         book = held.enter_context(Journal(folder, files))
-        session = _Session(prepared, Store(folder, files), book, files)
+        if measuring:
+            held.enter_context(measuring)
+        session = _Session(prepared, Store(folder, files), book, files=files, measuring=measuring)
         try:
             yield from session.work(open_engine, retry_failed)
         except (GeneratorExit, KeyboardInterrupt):
@@ -123,8 +153,11 @@ def run(
 class _Session:
     """One process's work on a run, under its lock."""
 
-    def __init__(self, prepared: Prepared, store: Store, book: Journal, files: Files) -> None:
+    def __init__(
+        self, prepared: Prepared, store: Store, book: Journal, *, files: Files, measuring: Measuring | None
+    ) -> None:
         self._prepared, self._store, self._book, self._files = prepared, store, book, files
+        self._measuring = measuring
         self._numerics = prepared.numerics
         self._lanes = {entry.key: entry.lane for entry in prepared.plan.entries}
         self._cells = {cell.recipe.key: cell for cell in prepared.cells.cells}
@@ -145,13 +178,16 @@ class _Session:
         for warning in warnings:
             self._book.append(Warned(text=warning))
         yield Started(prepared.folder, len(prepared.keys), len(whole), tuple(warnings))
-        deaths = journal.deaths(self._book.story.lines)
-        engine, opened = None, ""
-        for phase in prepared.plan.only(todo).phases:
-            if engine is None or phase.checkpoint != opened:
-                opened = phase.checkpoint
-                engine = open_engine(self._checkpoint(phase), self._numerics.now, self._store)
-            yield from self._phase(phase, engine, deaths)
+        if self._measuring:
+            for key in whole.intersection(measure.missing(prepared.folder, self._files)):
+                self._measuring.add(key)
+        device = self._numerics.now.device
+        if todo:
+            with power.counted(self._book.append, "making", device=device, meter=power.meter_of(device)):
+                yield from self._phases(todo, open_engine)
+        if self._measuring:
+            with power.counted(self._book.append, "measuring the rest", device="cpu"):
+                yield from self._measured(is_over=True)
 
     def finish(self) -> Finished:
         self._book.append(RunFinished(made=self._made, failed=len(self._failed)))
@@ -160,11 +196,17 @@ class _Session:
         return Finished(self._made, len(self._failed), paths[0], paths[1])
 
     def draw(self) -> tuple[Path, ...]:
-        """Report and contact sheet of what is on the disk now."""
+        """Report and contact sheet of what is on the disk now, and what was found where pictures were measured."""
         store = self._store
         done = {key: store.sidecar(key) for key in self._prepared.keys.intersection(store.keys())}
-        grid = grid_of(self._prepared, done, self._failed, marks.read(self._prepared.folder, self._files))
-        return report.write(grid, self._prepared.folder, self._files)
+        folder, files = self._prepared.folder, self._files
+        grid = grid_of(self._prepared, done, self._failed, marks.read(folder, files))
+        paths = report.write(grid, folder, files)
+        if measure.read(folder, files):
+            from sweeps import compare  # reads scipy
+
+            report.tell(grid, folder, files, findings=compare.of_run(folder, files, votes=votes.read(folder, files)))
+        return paths
 
     def _write_plan(self) -> None:
         prepared = self._prepared
@@ -180,6 +222,15 @@ class _Session:
     def _checkpoint(self, phase: Phase) -> Checkpoint:
         key = next(key for lane in phase.lanes for key in lane)
         return self._prepared.checkpoints[self._prepared.recipes[key].checkpoint.identity]
+
+    def _phases(self, todo: frozenset[str], open_engine: OpenEngine) -> Iterator[Happening]:
+        deaths = journal.deaths(self._book.story.lines)
+        engine, opened = None, ""
+        for phase in self._prepared.plan.only(todo).phases:
+            if engine is None or phase.checkpoint != opened:
+                opened = phase.checkpoint
+                engine = open_engine(self._checkpoint(phase), self._numerics.now, self._store)
+            yield from self._phase(phase, engine, deaths)
 
     def _phase(self, phase: Phase, engine: EngineLike, deaths: Counter[str]) -> Iterator[Happening]:
         """Run one phase's lanes; a cell that the process died in twice goes last, which changes no bytes."""
@@ -206,13 +257,22 @@ class _Session:
                     case _:
                         yield event
                 yield from self._kept(writer.written())
+                yield from self._measured(is_over=False)
             yield from self._kept(writer.rest())
 
     def _kept(self, written: Iterator[tuple[Sidecar, float]]) -> Iterator[Kept]:
         for sidecar, seconds in written:
             self._made += 1
             self._book.append(PictureDone(key=sidecar.key, lane=sidecar.lane, seconds=round(seconds, 3)))
+            if self._measuring:
+                self._measuring.add(sidecar.key)
             yield Kept(sidecar.key, self._store.path(sidecar.key), seconds)
+
+    def _measured(self, *, is_over: bool) -> Iterator[Measured]:
+        """What is measured by now; when nothing else is left to do, all of it."""
+        if self._measuring:
+            for measures in self._measuring.rest() if is_over else self._measuring.done():
+                yield Measured(measures.key, measures)
 
     def _keep(self, made: Made, recipe: Recipe) -> tuple[Sidecar, float]:
         """On the writer's thread: finish, encode and commit one picture."""

@@ -84,6 +84,16 @@ class Sweep(Frozen):
         first = _with_first(base, axes)
         return cls.read({"name": name, "base": first, "axes": tuple(axes), "where": where, "skip": skip})
 
+    @classmethod
+    def of(cls, name: str, /, *, where: str = "", skip: str = "", **fields: Value | list[Value]) -> "Sweep":
+        """A sweep by field names, for scripts: a field with several values is an axis.
+
+        A text is read as the command line reads it (`guidance="2..9:1"`, `prompt="@prompts.txt"`), a number or a list
+        is taken as it stands. Light fields are given as `**{"light.direction": "left-45"}`. Raises SweepError.
+        """
+        given = {field: _flag_texts(field, value) for field, value in fields.items()}
+        return from_flags(name, given, where=[where] if where else (), skip=[skip] if skip else ())
+
 
 class Place(NamedTuple):
     """One place of the grid: an index into every axis, and what is asked for there."""
@@ -189,6 +199,12 @@ def to_toml(sweep: Sweep) -> str:
         if text := getattr(sweep, key):
             document.add(key, tomlkit.item(text))
     return tomlkit.dumps(document)
+
+
+def _flag_texts(field: str, value: Value | list[Value]) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return grammar.write_values(field, value if isinstance(value, list) else [value])
 
 
 def _first_values(axes: Sequence[Axis | Replace]) -> dict[str, Value]:

@@ -28,13 +28,16 @@ def browser() -> Iterator[Any]:
         yield found
 
 
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = tmp_path_factory.getbasetemp()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "cache"))
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME"):  # nobody's own models or lights
-        monkeypatch.setenv(name, str(base / name.lower()))
-    monkeypatch.delenv("SIDELIGHT_MODELS", raising=False)
+@pytest.fixture(scope="module", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home for each file of tests: nobody's own models or lights, and nothing that another file left."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME"):
+            patch.setenv(name, str(home / name.lower()))
+        patch.delenv("SIDELIGHT_MODELS", raising=False)
+        patch.setenv("GRADIO_TEMP_DIR", str(home / "uploads"))  # the page sets its own
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from tests.test_components import settle as settle_pictures
 from tests.test_guard import served
 from workbench.cli import app as command
 from workbench.queue import Queue
-from workbench.web import live_routes, places_routes, ticks_routes
+from workbench.web import live_routes, measures_routes, places_routes, ticks_routes
 from workbench.web.guard import Guard
 from workbench.web.routes import api
 from workbench.web.site import Site
@@ -86,7 +86,7 @@ def open_tab(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     def page(_: Request) -> Response:
         return HTMLResponse(PAGE.format(styles=styles))
 
-    parts = [part for each in (live_routes, places_routes, ticks_routes) for part in each.routes(site)]
+    parts = [part for each in (live_routes, measures_routes, places_routes, ticks_routes) for part in each.routes(site)]
     assets = [Mount(f"/assets/{name}", StaticFiles(directory=WEB / name)) for name in ("components", "page")]
     complaints: list[str] = []
     contexts: list[Any] = []

@@ -105,7 +105,7 @@ def test_speed_is_remembered_from_runs_and_never_invented(monkeypatch: pytest.Mo
 
 def test_a_device_that_is_busy_is_not_measured() -> None:
     from pipelines.device import decide
-    from workbench.engines import device_lock
+    from sweeps.engines import device_lock
 
     with device_lock(decide(family="sdxl", pixels=1, lane_width=1, cells=1, forwards=1, asked={})):
         (found,) = doctor_models.measured()

@@ -19,8 +19,9 @@ from pipelines.events import Event, Made
 from pipelines.raster import open_raster
 from pipelines.recipe import Recipe
 from pipelines.store import Store
+from sweeps import engines
 from sweeps.sweep import Sweep
-from workbench import engines, face_passes
+from workbench import face_passes
 from workbench.cli import app
 
 SKIN = "face2.skin; feather 0.06"

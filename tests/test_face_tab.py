@@ -3,7 +3,6 @@
 No worker runs: a job waits until the test itself makes it, in a real run folder, with an engine that paints one tone.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,16 +42,10 @@ PORTRAIT = ".sl-face-form > section input[type=file]"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    base = tmp_path_factory.getbasetemp()
-    with pytest.MonkeyPatch.context() as patch:  # this lives longer than a test's own folders
-        patch.setenv("XDG_CACHE_HOME", str(base / "cache"))
-        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-            patch.setenv(name, str(base / name.lower()))
-        patch.setenv("GRADIO_TEMP_DIR", os.environ.get("GRADIO_TEMP_DIR", ""))  # the page sets its own
-        folder = tmp_path_factory.mktemp("face")
-        (folder / "runs").mkdir()
-        yield Site(folder / "runs", Queue(folder / "queue.sqlite"), start_worker=lambda _: None)
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    folder = tmp_path_factory.mktemp("face")
+    (folder / "runs").mkdir()
+    return Site(folder / "runs", Queue(folder / "queue.sqlite"), start_worker=lambda _: None)
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ from pipelines.raster import Raster, content, grey8, open_raster, to_png
 from pipelines.recipe import Recipe, Start
 from pipelines.store import Sidecar, Store
 from sweeps import inputs
+from sweeps.engines import open_engine
 from sweeps.inputs import masks_beside
 from sweeps.prepare import SWEEP, Prepared, ask, prepare, reopen
 from sweeps.run import Kept, run
 from sweeps.sweep import Sweep, from_flags, read_toml
-from workbench.engines import open_engine
 from workbench.picture_commands import again
 from workbench.run_commands import check
 

@@ -22,7 +22,8 @@ from pipelines.events import Event, Made
 from pipelines.light import Light, implied_focal_mm
 from pipelines.recipe import Recipe
 from pipelines.store import Store
-from workbench import engines, series_change
+from sweeps import engines
+from workbench import series_change
 from workbench.cli import app
 from workbench.series import Member, Pilot, Series, add_members, held
 from workbench.series_change import Change, axis_of, changed, frozen_light, only_change

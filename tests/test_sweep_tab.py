@@ -22,7 +22,7 @@ from tests.small import SmallEngine, numerics
 from tests.test_guard import served
 from workbench.jobs import OVERNIGHT, Job
 from workbench.queue import Queue
-from workbench.web import live_routes, places_routes, queue_routes
+from workbench.web import live_routes, measures_routes, places_routes, queue_routes
 from workbench.web.guard import Guard
 from workbench.web.routes import api
 from workbench.web.site import Site
@@ -91,6 +91,7 @@ def app(site: Site) -> Any:
         *queue_routes.routes(site),
         *live_routes.routes(site),
         *places_routes.routes(site),
+        *measures_routes.routes(site),
         *(Mount(f"/assets/{name}", StaticFiles(directory=ASSETS / name)) for name in ("components", "page")),
     ]
     routed = api(site.runs, lookup=site.lookup, more=parts)

@@ -23,6 +23,7 @@ from pipelines.recipe import Lora, Recipe, Weights
 from pipelines.room import Kind, Room
 from pipelines.store import Store
 from sweeps.axes import Axis
+from sweeps.engines import open_engine, shared_engine
 from sweeps.prepare import Prepared, ask, prepare, self_contained
 from sweeps.run import OpenEngine
 from sweeps.sweep import Sweep
@@ -30,7 +31,6 @@ from tests.small import SmallEngine, numerics, prepared
 from tests.small_worker import reopened as small_run
 from tests.test_run import contents
 from tests.test_worker import added, calm
-from workbench.engines import open_engine, shared_engine
 from workbench.jobs import INTERACTIVE, Asked, Job, lay_down
 from workbench.queue import Queue
 from workbench.warm import Warm

@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 some cells failed, 2 wrong input, 3 busy, 4 paused by the disk, 130 cancelled.
 """
 
-import logging
 import os
 import sys
 from importlib.metadata import version
@@ -12,13 +11,18 @@ from typing import Annotated
 import typer
 
 from pipelines.errors import SidelightError
+from pipelines.quiet import local_and_quiet
 from workbench import (
+    advise_command,
     bench_command,
     doctor_command,
     face_commands,
     face_repair,
+    findings_command,
     measure_command,
     models_commands,
+    notes_commands,
+    notes_set_command,
     picture_commands,
     prompt_commands,
     queue_commands,
@@ -28,6 +32,8 @@ from workbench import (
     series_commands,
     shelf_commands,
     sweep_commands,
+    validate_command,
+    votes_command,
 )
 from workbench.web import serve_command
 
@@ -98,6 +104,18 @@ series_app.command("check")(series_commands.check)
 series_app.command("list")(series_commands.list_series)
 series_app.command("show")(series_commands.show)
 
+notes_app = typer.Typer(
+    help="What is worth keeping for each checkpoint, with its evidence.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(notes_app, name="notes")
+notes_app.command("list")(notes_commands.list_notes)
+notes_app.command("show")(notes_commands.show)
+notes_app.command("set")(notes_set_command.set_note)
+notes_app.command("diff")(notes_commands.diff)
+notes_app.command("history")(notes_commands.history)
+notes_app.command("export")(notes_commands.export)
+notes_app.command("import")(notes_commands.import_note)
+
 sweeps_app.command("run")(sweep_commands.sweep_run)
 picture_app.command("show")(picture_commands.show)
 picture_app.command("again")(picture_commands.again)
@@ -129,7 +147,11 @@ runs_app.command("export")(shelf_commands.runs_export)
 app.command("mark")(shelf_commands.mark)
 app.command("marks")(shelf_commands.marks)
 app.command("serve")(serve_command.serve)
+app.command("advise")(advise_command.advise)
 app.command("measure")(measure_command.measure)
+app.command("findings")(findings_command.findings)
+app.command("votes")(votes_command.votes)
+app.command("validate")(validate_command.validate)
 app.command("check")(run_commands.check)
 app.command("schedulers")(run_commands.schedulers)
 app.command("bench")(bench_command.bench)
@@ -154,11 +176,7 @@ def main() -> None:
     """Entry point: errors a person can fix become one line on stderr and their exit code."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         os.environ["SIDELIGHT_OFFLINE"] = "1"  # a person's own wish, which the next line would hide
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only `models pull` fetches, and only what it was asked for
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    for library in ("torchao", "torch.utils._pytree", "bitsandbytes"):  # kernels they lack, told at every import
-        logging.getLogger(library).setLevel(logging.ERROR)
+    local_and_quiet()
     try:
         app()
     except SidelightError as error:

@@ -177,9 +177,9 @@ def measured() -> Iterator[Finding]:
     """A few small pictures, really made with the demo checkpoint and timed."""
     from pipelines.events import Failed, Made
     from pipelines.store import Store
+    from sweeps.engines import device_lock, open_engine
     from sweeps.prepare import prepare
     from sweeps.sweep import from_flags
-    from workbench.engines import device_lock, open_engine
 
     with TemporaryDirectory() as nowhere:
         given = {**MEASURED, "checkpoint": ["demo-sdxl"]}

@@ -6,6 +6,7 @@ Every pass goes through the same functions as `sidelight sweep run`, so that it 
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from sweeps.axes import KINDS, read_values
 from sweeps.plan import Cell
 from sweeps.prepare import Prepared
 from sweeps.sweep import Sweep
-from workbench import face_passes
+from workbench import face_passes, notes_flag
 from workbench.face_passes import Source
 from workbench.sweep_commands import RUNS, Given, asked_numerics, follow, into_queue, print_plan, summary
 
@@ -50,6 +51,7 @@ def repair(
     reference_weight: Annotated[Given, _values("How strongly: 0.4 to 0.6, 0.5 if left out.")] = None,
     reference_role: Annotated[Given, _values("skin, the one that a repair knows.")] = None,
     reference_by: Annotated[Given, _values("bands, ip-adapter, redux, kontext or images; chosen if left out.")] = None,
+    from_note: Annotated[bool, typer.Option("--from-note", help=notes_flag.HELP)] = False,
     name: Annotated[str, typer.Option(help="Name of the sweep; its run folder is called after it.")] = "",
     out: Annotated[Path | None, typer.Option(help="Run folder; further passes get -2, -3 behind it.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = RUNS,
@@ -80,6 +82,8 @@ def repair(
     """
     said = dict(locals())
     source = face_passes.source(file, _first_checkpoint(checkpoint))
+    if from_note:
+        source = _from_note(source, said)
     found = _faces(file) if each else None
     asked = face_passes.passes(mask, then or [], faces=found)
     sweeps = [_sweep(source, masks, said, start=file, several=len(asked) > 1) for masks in asked]
@@ -104,6 +108,16 @@ def repair(
         typer.echo(json.dumps({"file": str(file), "passes": told}, ensure_ascii=False))
     if any(one["failed"] for one in told):
         raise typer.Exit(1)
+
+
+def _from_note(source: Source, said: dict[str, Any]) -> Source:
+    """With the settings that neither the picture nor a flag says; its words stay those of the repair."""
+    if len(given := read_values("checkpoint", said["checkpoint"] or [source.base.checkpoint])) > 1:
+        raise InputError(
+            f"--from-note takes one checkpoint, not {', '.join(map(str, given))}; repair with each in turn"
+        )
+    flags = [field for field in KINDS if said.get(field)]
+    return replace(source, base=notes_flag.numbers_from_note(source.base, flags, quiet=said["quiet"]))
 
 
 def _made(

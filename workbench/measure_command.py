@@ -1,4 +1,4 @@
-"""`sidelight measure`: the skin, light and sharpness of pictures in named numbers. Knows nothing about pixels.
+"""`sidelight measure`: the skin, light and sharpness of pictures in named numbers. Knows nothing about pixels or runs.
 
 A number that cannot be had is never left blank: the reason stands under the table.
 """
@@ -14,6 +14,7 @@ import typer
 
 from pipelines.errors import InputError
 from pipelines.skin_measures import MEASURES, WHERE, Measure
+from workbench.measure_answers import number
 from workbench.read_command import shown
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     from pipelines.faces import Face
     from pipelines.skin import Measured
 
-Files = Annotated[list[Path] | None, typer.Argument(help="PNG, JPEG, WebP or TIFF pictures of faces.")]
+Files = Annotated[
+    list[Path] | None, typer.Argument(help="PNG, JPEG, WebP or TIFF pictures of faces; or one run folder.")
+]
 FaceNumber = Annotated[int | None, typer.Option("--face", min=1, help="Only this face, counted from the left.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON: one entry a file, null with its reason.")]
+Again = Annotated[bool, typer.Option("--again", help="Of a run: measure every picture anew.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Of a run: one row a picture, recipe and measures side by side.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Print formula, range and meaning of every measure.")]
 NAMES_WIDE, COLUMN_WIDE, PAGE_WIDE = 30, 17, 100
 """Characters of a table's names and units, of a picture's column, and of a line of text."""
@@ -45,14 +50,25 @@ class Seen:
         return f"{shown(self.file.name)}\n" + (f"face {self.face.number}" if self.face else "no face")
 
 
-def measure(files: Files = None, face: FaceNumber = None, as_json: AsJson = False, explain: Explain = False) -> None:
+def measure(
+    files: Files = None,
+    face: FaceNumber = None,
+    as_json: AsJson = False,
+    explain: Explain = False,
+    again: Again = False,
+    as_csv: AsCsv = False,
+) -> None:
     """Measure skin, light and sharpness of the faces in pictures, a column each; two are set against each other.
 
     Where a number cannot be had the reason stands under the table. There is no score: compare A with B, and look at
-    both at 1:1.
+    both at 1:1. Of a run folder what is missing is measured and kept; the table shows means along its axes.
     """
     if not files and not explain:
         raise InputError("no picture is given; give one or more files, or --explain for what the measures mean")
+    if files and any(file.is_dir() for file in files):
+        return _of_run(files, face=face, again=again, as_json=as_json, as_csv=as_csv)
+    if again or as_csv:
+        raise InputError(f"--{'again' if again else 'csv'} is for a run; give a run folder, or leave it out")
     told: list[dict[str, Any]] = []
     seen: list[Seen] = []
     broken = 0
@@ -72,6 +88,18 @@ def measure(files: Files = None, face: FaceNumber = None, as_json: AsJson = Fals
         _print(seen, explain=explain)
     if broken:
         raise typer.Exit(2 if broken == len(told) else 1)
+
+
+def _of_run(files: Sequence[Path], *, face: int | None, again: bool, as_json: bool, as_csv: bool) -> None:
+    from workbench.measure_run import measure_folder
+
+    if len(files) > 1:
+        raise InputError(f"{len(files)} files and folders are given; give one run folder alone, or only picture files")
+    if face:
+        raise InputError(f"--face {face} is given beside a run folder, where the largest face counts; leave it out")
+    if as_json and as_csv:
+        raise InputError("--json and --csv are given; give one of them")
+    measure_folder(files[0], again=again, as_json=as_json, as_csv=as_csv)
 
 
 def look(file: Path, number: int | None) -> list[Seen]:
@@ -165,11 +193,6 @@ def _cell(each: Measure, seen: Seen, reasons: list[str]) -> str:
     if reading.why not in reasons:
         reasons.append(reading.why)
     return f"({reasons.index(reading.why) + 1})"
-
-
-def number(each: Measure, value: float) -> str:
-    """A value as people read it: two digits behind the point, a sign where both signs can be."""
-    return f"{value:+.2f}" if each.low < 0 else f"{value:.2f}"
 
 
 def _against(each: Measure, first: float | None, second: float | None) -> str:

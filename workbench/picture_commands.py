@@ -83,8 +83,8 @@ def _made_again(embedded: Embedded, file: Path) -> bytes:
     """The PNG of the same recipe, in the same slot of a forward of as many rows."""
     from pipelines.events import Failed, Made
     from pipelines.store import Store
+    from sweeps.engines import device_lock, open_engine
     from sweeps.finished import finished
-    from workbench.engines import device_lock, open_engine
 
     recipe = embedded.recipe
     run = file.resolve().parent.parent

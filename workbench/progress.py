@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pipelines.events import Encoding, Failed, Loading, Shrunk, Stepped
 from sweeps.plan import duration
-from sweeps.run import Finished, Happening, Kept, Started
+from sweeps.run import Finished, Happening, Kept, Measured, Started
 
 QUIET_SECONDS = 30  # between lines where there is no terminal to draw on
 
@@ -66,6 +66,8 @@ class ProgressLine:
                 self._done_work += self._work[key]
                 self._bar.update(self._task, completed=self._whole + self._done, rest=self._rest())
                 self._line_now_and_then()
+            case Measured(key) if self._whole + self._done == self._cells:
+                self._say(f"{key} measured")
             case Failed(key, reason):
                 self._console.print(f"{key} failed: {reason}", highlight=False, markup=False)
             case Shrunk(numerics, _):

@@ -16,11 +16,13 @@ from pipelines.events import Loading
 from pipelines.memory import frames
 from sweeps import prepare as preparing
 from sweeps.axes import KINDS, grammar, read_values
+from sweeps.measure import Alongside
 from sweeps.plan import outline
 from sweeps.prepare import Prepared
 from sweeps.run import Finished, run
 from sweeps.speed import cost, remember
 from sweeps.sweep import Sweep, from_flags, read_toml
+from workbench import notes_flag
 from workbench.interrupt import Interrupt
 from workbench.jobs import Asked, lay_down
 from workbench.light_flags import light_fields, with_light_flags
@@ -73,6 +75,7 @@ def sweep_run(
     zips: Annotated[list[str] | None, typer.Option("--zip", help="Axes that walk together: 'width, height'.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Keep cells: 'guidance <= 4 or steps >= 20'.")] = None,
     skip: Annotated[list[str] | None, typer.Option(help="Drop cells, same grammar.")] = None,
+    from_note: Annotated[bool, typer.Option("--from-note", help=notes_flag.HELP)] = False,
     name: Annotated[str, typer.Option(help="Name of the sweep; its run folder is called after it.")] = "",
     out: Annotated[Path | None, typer.Option(help="Run folder; the same folder again goes on there.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = RUNS,
@@ -116,6 +119,8 @@ def _prepared(said: dict[str, Any]) -> Prepared:
     """What the flags ask for, by the names of `sweep_run`'s arguments."""
     file: Path | None = said["file"]
     sweep = _sweep(file, said)
+    if said["from_note"]:
+        sweep = notes_flag.from_notes(sweep, run=file if file and file.is_dir() else None, quiet=said["quiet"])
     if file and file.is_dir():
         folder = file
     else:
@@ -174,15 +179,16 @@ def _make(prepared: Prepared, *, quiet: bool, retry_failed: bool, as_json: bool)
 
 
 def follow(prepared: Prepared, *, quiet: bool, retry_failed: bool) -> Finished:
-    from workbench.engines import device_lock, open_engine  # loads torch
+    from sweeps.engines import device_lock, open_engine  # loads torch
 
     work = {entry.key: entry.row_evaluations for entry in prepared.plan.entries if entry.key in prepared.keys}
     line = ProgressLine(work, quiet=quiet)
     again = f"sidelight sweep run {prepared.folder}"
     finished: Finished | None = None
+    made = run(prepared, open_engine=open_engine, retry_failed=retry_failed, measuring=Alongside(prepared.folder))
     with device_lock(prepared.numerics.now), Interrupt() as interrupt, line, remember(prepared) as speed:
         try:
-            with closing(run(prepared, open_engine=open_engine, retry_failed=retry_failed)) as happenings:
+            with closing(made) as happenings:
                 for happening in happenings:
                     line.follow(happening)
                     speed.follow(happening)

@@ -21,8 +21,9 @@ from pipelines.device import Numerics
 from pipelines.errors import BusyError, DiskError, SidelightError
 from pipelines.events import Failed, Loading
 from pipelines.room import Kind, Room, room
+from sweeps.measure import Alongside
 from sweeps.prepare import SWEEP, Prepared, prepare
-from sweeps.run import Finished, Happening, Kept, OpenEngine, Started, run
+from sweeps.run import Finished, Happening, Kept, Measuring, OpenEngine, Started, run
 from sweeps.speed import remember
 from sweeps.sweep import read_toml
 from workbench.awake import Awake
@@ -48,12 +49,16 @@ OVERTAKEN = "a job of higher priority goes ahead"
 
 @dataclass(frozen=True)
 class Means:
-    """What a worker makes runs with; tests give small ones. `give_back` frees what a job has left in memory."""
+    """What a worker makes runs with; tests give small ones.
+
+    `give_back` frees what a job has left in memory, `measuring` measures the pictures of a run folder beside it.
+    """
 
     reopen: Callable[[Job], Prepared]
     open_engine: OpenEngine
     device_lock: Callable[[Numerics], AbstractContextManager[object]]
     give_back: Callable[[], object] = gc.collect
+    measuring: Callable[[Path], Measuring] | None = None
 
 
 class Worker:
@@ -127,7 +132,10 @@ class Worker:
             held.enter_context(means.device_lock(prepared.numerics.now))
             held.enter_context(self._awake)
             speed = held.enter_context(remember(prepared))
-            happenings = run(prepared, open_engine=means.open_engine, retry_failed=not job.keep_failed)
+            measuring = means.measuring(prepared.folder) if means.measuring else None
+            happenings = run(
+                prepared, open_engine=means.open_engine, retry_failed=not job.keep_failed, measuring=measuring
+            )
             standing = Standing(prepared, speed)
             watch = _Watch(self._queue, job, standing, self._tell_seconds)
             held.callback(watch.settle)
@@ -202,7 +210,7 @@ def real_means() -> Means:
     """The real engine on the real device, kept from job to job; loads torch."""
     import torch
 
-    from workbench.engines import device_lock, shared_engine
+    from sweeps.engines import device_lock, shared_engine
 
     threads = torch.get_num_threads()
 
@@ -222,7 +230,7 @@ def real_means() -> Means:
         return torch.cuda.memory_reserved() if kind == "cuda" else 0
 
     warm = Warm(partial(shared_engine, previews=NowAndThen()), free=free, held=held)
-    return Means(partial(reopened, look=warm.look), warm.lend, warm.cooling(device_lock), give_back)
+    return Means(partial(reopened, look=warm.look), warm.lend, warm.cooling(device_lock), give_back, Alongside)
 
 
 def serve(arguments: list[str], means: Callable[[], Means] = real_means, *, tell_seconds: float = TELL_SECONDS) -> int:

@@ -32,10 +32,12 @@ function textOf(cell) {
 // The clipboard may be refused to a page that is a file; then the old way, then the values to be copied by hand.
 async function copy(cell) {
   if (!cell) return say("This place is not part of the sweep.");
-  const text = textOf(cell);
-  const isCopied = (await navigator.clipboard?.writeText(text).then(() => true, () => false)) || copyOldWay(text);
-  if (isCopied) say(`Copied the values of ${nameOf(cell.place) || cell.key}.`);
+  if (await copyText(textOf(cell))) say(`Copied the values of ${nameOf(cell.place) || cell.key}.`);
   else say("Copying is not allowed here; select the values by hand.");
+}
+
+async function copyText(text) {
+  return (await navigator.clipboard?.writeText(text).then(() => true, () => false)) || copyOldWay(text);
 }
 
 function copyOldWay(text) {
@@ -135,8 +137,16 @@ const ACTIONS = {
   f: () => flicker(true), v: () => copy(meant()), Escape: escape, "?": () => $("help").showModal(),
 };
 
+// Where a report opens with what was found, keys are the page's own until the grid is in sight or holds the focus.
+function isAtGrid() {
+  if (!$("told") || $("app").contains(document.activeElement)) return true;
+  const { top, bottom } = $("app").getBoundingClientRect();
+  return top < innerHeight / 2 && bottom > innerHeight / 2;
+}
+
 function onKey(event) {
   const { key, target } = event;
+  if (!isAtGrid()) return;
   const isPress = (key === " " || key === "Enter") && target.closest("button");
   const isOwn = isPress || target.closest("select, input, textarea, dialog, summary");
   if (isOwn || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(ACTIONS, key)) return;
@@ -171,6 +181,28 @@ function watchTools() {
   $("zooms").append(...zooms);
 }
 
+// What the words above the grid can do with a script: copy a command, open their pictures side by side.
+function watchTold() {
+  for (const button of document.querySelectorAll("#told .copy")) {
+    button.hidden = false;
+    button.onclick = async () => {
+      const isCopied = await copyText(button.previousElementSibling.textContent);
+      button.textContent = isCopied ? "Copied" : "Select it";
+    };
+  }
+  for (const button of document.querySelectorAll("#told .compare")) {
+    const cells = button.dataset.keys.split(" ").map((key) => data.cells.find((cell) => cell.key === key)).filter(Boolean);
+    button.hidden = !cells.length;
+    button.onclick = () => {
+      compare.selected.splice(0, 4, ...cells);
+      $("app").scrollIntoView();
+      view.place = cells[0].place;
+      drawGrid();
+      openCompare(true);
+    };
+  }
+}
+
 function start() {
   $("title").textContent = data.title;
   $("subtitle").textContent = data.subtitle;
@@ -191,7 +223,8 @@ function start() {
   document.addEventListener("keyup", (event) => { if (event.key === "f") flicker(false); });
   window.addEventListener("blur", () => flicker(false));
   window.addEventListener("resize", fitSize);
-  if (data.cells.length) focusPlace(view.place);
+  watchTold();
+  if (data.cells.length && !$("told")) focusPlace(view.place);
 }
 
 start();

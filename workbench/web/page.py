@@ -47,6 +47,8 @@ def page(site: Site) -> gr.Blocks:
         def handed(event: gr.EventData) -> list[Any]:
             asked = event._data
             target, run, key = str(asked["target"]), str(asked["run"]), str(asked["key"])
+            if toml := str(asked.get("toml") or ""):
+                return made.asked(toml)
             return made.handed(target, site, run, key)
 
         def chosen(event: gr.EventData) -> str:

@@ -14,16 +14,20 @@ from starlette.types import ASGIApp
 from pipelines.errors import BusyError, InputError
 from workbench.queue import state_folder
 from workbench.web import (
+    advice_routes,
     doctor_routes,
     face_routes,
+    findings_routes,
     lights_routes,
     live_routes,
+    measures_routes,
     models_routes,
     places_routes,
     queue_routes,
     repair_routes,
     shelf_routes,
     ticks_routes,
+    votes_routes,
 )
 from workbench.web.guard import Door, Guard
 from workbench.web.routes import api
@@ -47,6 +51,10 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     doctor_routes.routes,
     face_routes.routes,
     repair_routes.routes,
+    advice_routes.routes,
+    measures_routes.routes,
+    findings_routes.routes,
+    votes_routes.routes,
 )
 
 

@@ -7,12 +7,13 @@
 import { LETTERS, fillCell, stateOf } from "./cell.js";
 import { frame } from "./crop.js";
 import { make } from "./element.js";
-import { onKey } from "./grid_keys.js";
+import { watchTable } from "./grid_keys.js";
 import { Marks } from "./grid_marks.js";
 import { GridStatus, restOf } from "./grid_status.js";
 import { GridTools } from "./grid_tools.js";
 import { GRID_KEYS, keysHelp } from "./keys_help.js";
 import { News } from "./news.js";
+import { Overlay } from "./overlay.js";
 import { neighbour, nextLayer, placeAt } from "./places.js";
 
 const SMALL = 120, LARGE = 480; // pixels of a cell that fits itself to the window
@@ -28,6 +29,9 @@ const DEFAULTS = {
   onOpen() {}, // (cell) double click or c
   onMark: null, // async (key, change) -> the whole mark; without it nothing can be marked
   onRetry: null, // (cell) r on a failed cell
+  onMeasure: null, // () the measures that are missing are wanted
+  overlay: {}, // what was shown of the measures when `onOverlay` last told it
+  onOverlay() {}, // ({measure, hasLines, isFilled})
 };
 
 class Grid {
@@ -45,6 +49,7 @@ class Grid {
       changed: (keys) => this.redrawKeys(keys),
       said: (problem) => this.status.say("marks", problem),
     });
+    this.overlay = new Overlay(this);
     this.build(element);
     this.watch();
     this.news = new News(this.root, () => this.ask(), this.options.seconds);
@@ -60,24 +65,14 @@ class Grid {
     this.empty = make("div", { className: "sl-empty", hidden: true });
     this.area = make("div", { className: "sl-area" }, this.empty, this.table);
     this.status = new GridStatus(() => this.nextFailed());
-    this.root = make("div", { className: "sidelight sl-grid" }, this.tools.root, this.area, this.status.root,
-      this.help);
+    this.root = make("div", { className: "sidelight sl-grid" }, this.tools.root, this.overlay.legend.root,
+      this.area, this.status.root, this.help);
     element.replaceChildren(this.root);
     this.tools.drawCrops(this.crop, this.spots);
   }
 
   watch() {
-    this.table.addEventListener("click", (event) => {
-      const box = event.target.closest(".sl-cell");
-      if (!box) return;
-      this.focus(this.placeOf(box));
-      if (event.detail < 2) this.select(box.dataset.place);
-    });
-    this.table.addEventListener("dblclick", (event) => {
-      const cell = this.cells.get(event.target.closest(".sl-cell")?.dataset.place);
-      if (cell) this.open(cell);
-    });
-    this.table.addEventListener("keydown", (event) => onKey(this, event));
+    watchTable(this);
     this.resized = new ResizeObserver(() => this.fitSize());
     this.resized.observe(this.area);
   }
@@ -225,6 +220,7 @@ class Grid {
       canRetry: Boolean(this.options.onRetry),
       frame: (image) => this.frame(image, cell),
     });
+    this.overlay.dress(box, cell);
   }
 
   // Cut-outs and large cells are shown from the lossless file, others from its small version; answers the address.
@@ -251,6 +247,7 @@ class Grid {
     this.root.style.setProperty("--sl-height", `${this.height}px`);
     this.root.style.setProperty("--sl-lines", String(Math.max(1, Math.floor((this.height - 40) / 14))));
     if (isOther || isTurned) this.redraw(this.boxes.keys());
+    this.overlay.lay();
   }
 
   // Until someone chooses a size, all columns fit the window, and all rows too unless their cells would be small.
@@ -390,6 +387,8 @@ window.SidelightGrid = {
       setMarks: (marks) => grid.marks.take(marks),
       setSpots: (spots) => grid.setSpots(spots),
       setCrop: (crop) => grid.setCrop(crop),
+      setMeasures: (measures) => grid.overlay.take(measures),
+      setFindings: (findings) => grid.overlay.bracket(findings),
       markOf: (key) => grid.marks.of(key),
       mark: (key, change) => grid.marks.say(key, change),
       next: (cell, columns, rows) => grid.cells.get(grid.neighbour(cell.place, columns, rows).join()),

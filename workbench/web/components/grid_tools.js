@@ -18,7 +18,7 @@ export class GridTools {
     const help = button("?", "All keys", () => grid.help.showModal());
     this.root = make("div", { className: "sl-tools", role: "toolbar", ariaLabel: "Grid" },
       named("Columns", this.columns), swap, named("Rows", this.rows), this.layers,
-      make("span", { className: "sl-push" }), this.crops, this.size, help);
+      make("span", { className: "sl-push" }), grid.overlay.field, this.crops, this.size, help);
   }
 
   draw() {

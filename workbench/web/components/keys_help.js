@@ -19,6 +19,12 @@ export const VIEWER_KEYS = [
   ["?", "this list"],
 ];
 
+const MEASURE_KEYS = [
+  ["i", "show a measure on every cell, or the pictures alone"],
+  [", .", "the previous and the next measure"],
+  ["l k", "lines between cells where a measure steps; fill the cells with its scale"],
+];
+
 export const GRID_KEYS = [
   ["← ↑ ↓ →", "walk the cells; Home and End: first and last of the row, with Ctrl of the grid"],
   ["[ ]", "previous and next layer: the axes that run neither across nor down"],
@@ -29,6 +35,7 @@ export const GRID_KEYS = [
   ["0 – 5", "stars"],
   ["p x u", "pick, reject, take the mark back"],
   ["n r", "go to the next failed cell; run it again"],
+  ...MEASURE_KEYS,
   ["?", "this list"],
 ];
 
@@ -48,6 +55,7 @@ const COMPARE_GRID = [
   ["[ ]", "previous and next layer"],
   ["Del", "in a pane: take its picture out"],
   ["n r", "go to the next failed cell; run it again"],
+  ...MEASURE_KEYS,
 ];
 
 export const COMPARE_KEYS = [

@@ -17,6 +17,7 @@ const DEFAULTS = {
   onExport() {},
   onTrash() {},
   onClose() {},
+  findings: null, // (element) answers {show(run)}: what was found, at the top
 };
 
 class Report {
@@ -26,12 +27,15 @@ class Report {
     this.about = make("span", { className: "sl-about" });
     this.actions = make("span", { className: "sl-actions" });
     this.problem = make("p", { className: "sl-problem", role: "alert", hidden: true });
-    this.body = make("div", { className: "sl-report-body" });
+    this.parts = make("div", { className: "sl-parts" });
+    const found = make("div", { className: "sl-report-findings" });
+    this.body = make("div", { className: "sl-report-body" }, found, this.parts);
     const name = make("div", { className: "sl-two" }, this.title, this.about);
     const head = make("header", { className: "sl-report-head" }, name, this.actions);
     const parts = [head, this.problem, this.body];
     this.root = make("section", { className: "sidelight sl-report", ariaLabel: "Report" }, ...parts);
     element.replaceChildren(this.root);
+    this.findings = this.options.findings?.(found);
   }
 
   // The same run again is asked for anew; what is shown stays until the answer is there.
@@ -42,9 +46,10 @@ class Report {
     clearTimeout(this.soon);
     if (isOther) {
       this.say("");
-      this.body.replaceChildren();
+      this.parts.replaceChildren();
       this.body.scrollTop = 0;
     }
+    this.findings?.show(row.fault ? "" : row.run);
     if (row.fault) return this.drawFault(row.fault);
     this.soon = setTimeout(() => this.load(row), isOther ? SETTLED_MS : 0);
   }
@@ -95,12 +100,12 @@ class Report {
   drawFault(fault) {
     const title = make("b", { text: "This run cannot be read" });
     const words = [fault, HINT].map((text) => make("p", { text }));
-    this.body.replaceChildren(make("div", { className: "sl-fault" }, title, ...words));
+    this.parts.replaceChildren(make("div", { className: "sl-fault" }, title, ...words));
   }
 
   draw(report) {
     const told = JSON.stringify(report);
-    if (told === this.told && this.body.childElementCount) return;
+    if (told === this.told && this.parts.childElementCount) return;
     this.told = told;
     const acts = {
       open: (key) => this.act(() => this.options.onOpen(this.row, "compare", [key])),
@@ -108,7 +113,7 @@ class Report {
       say: (text) => this.say(text),
     };
     const sections = SECTIONS.map((section) => section(report, acts)).filter(Boolean);
-    this.body.replaceChildren(make("div", { className: "sl-parts" }, ...sections));
+    this.parts.replaceChildren(...sections);
   }
 
   async act(work) {

@@ -3,6 +3,7 @@
 
 import "../components/marks_bar.js";
 import "../components/viewer.js";
+import "../components/vote.js";
 import { LETTERS } from "../components/cell.js";
 import { make } from "../components/element.js";
 import { SPOTS, isTyped } from "../components/gestures.js";
@@ -43,8 +44,12 @@ class Compare {
     const barAt = make("div"), viewerAt = make("div", { className: "sl-right" });
     this.gridAt = make("div", { className: "sl-at" });
     this.jump = this.buildJump();
+    this.vote = make("button", { type: "button", text: "Vote blind", disabled: true,
+      title: "Two pictures of this run without their settings: say which skin you believe",
+      onclick: () => window.SidelightVote.open({ run: this.run }) });
     const left = make("div", { className: "sl-left" }, make("div", { className: "sl-tools" }, this.chooser.root,
-      make("span", { className: "sl-push" }), make("label", { className: "sl-field", text: "Open at" }, this.jump)),
+      make("span", { className: "sl-push" }), make("label", { className: "sl-field", text: "Open at" }, this.jump),
+      this.vote),
       this.gridAt);
     this.root = make("div", { className: "sidelight sl-compare" }, left);
     this.root.append(divider(this.root, this.kept.left, (share) => this.keep({ left: share })), viewerAt);
@@ -119,6 +124,7 @@ class Compare {
     this.isReloaded = !this.run && this.kept.run === run; // then zoom and place are as they were left
     Object.assign(this, { run, axes: [], cells: new Map(), selected: [], gridPlace: "", spots: {} });
     Object.assign(this, { isCleared: false, isOurs: false, crop: "" });
+    this.vote.disabled = false;
     this.marks.forget();
     this.ticks.forget();
     this.bar.tell("");

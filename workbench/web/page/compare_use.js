@@ -1,6 +1,7 @@
 // What can be done with a picture that is compared: hand its settings on, copy a command, look at its files.
 // Knows nothing about panes; the other tabs are reached by the page's bus.
 
+import "../components/advice.js";
 import { make } from "../components/element.js";
 
 export class Use {
@@ -20,10 +21,13 @@ export class Use {
       button("Copy command", "The command that makes this picture again", () => this.copy()),
       button("Sidecar", "What is known of how it was made", () => this.showSidecar()),
     ];
+    this.advice = button("Advice", "What could be better in this picture, and how",
+      () => window.SidelightAdvice.open({ run: this.run, key: this.cell.key }));
     this.png = make("a", { text: "Open PNG", target: "_blank", rel: "noopener", title: "The lossless file, alone" });
     this.dialog = make("dialog", { className: "sl-text", ariaLabel: "Text" });
     this.dialog.addEventListener("keydown", (event) => event.stopPropagation());
-    this.root = make("section", { className: "sl-use", ariaLabel: "Use the picture" }, this.title,
+    this.root = make("section", { className: "sl-use", ariaLabel: "Use the picture" },
+      make("header", {}, this.title, this.advice),
       make("div", { className: "sl-buttons" }, ...this.buttons, this.png), this.dialog);
   }
 
@@ -34,6 +38,7 @@ export class Use {
     this.title.textContent = letter ? `Use ${letter}` : "Use this picture";
     for (const button of this.buttons) button.disabled = !isThere;
     this.png.hidden = !isThere;
+    this.advice.disabled = !isThere;
     if (isThere) this.png.href = cell.picture;
   }
 

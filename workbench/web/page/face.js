@@ -137,8 +137,12 @@ class FaceTab {
     const handed = page().forFace;
     page().forFace = null;
     if (handed?.isAgain) this.subject.openAgain(handed);
-    else if (handed) this.subject.openOfRun(handed);
+    else if (handed) this.openHanded(handed);
     return Boolean(handed);
+  }
+
+  async openHanded(handed) {
+    if (await this.subject.openOfRun(handed) && handed.mask) this.work.propose(handed);
   }
 
   keep() { keep({ ...this.work.kept, ...this.subject.kept, run: this.run.run, chosen: this.chosen,

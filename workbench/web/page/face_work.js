@@ -64,6 +64,12 @@ export class FaceWork {
     else this.askSoon();
   }
 
+  // A mask and values that were advised.
+  propose({ mask, values }) {
+    this.form.set(values);
+    this.regionsChosen(mask);
+  }
+
   // ---- face, task, mask
 
   setFace(face) {

@@ -4,7 +4,7 @@
 import { make } from "../components/element.js";
 import { News } from "../components/news.js";
 
-const TABS = ["create", "face", "sweep", "compare", "runs", "models", "doctor"];
+const TABS = ["create", "face", "sweep", "compare", "runs", "notes", "models", "doctor"];
 const SAID_FOR_MS = 12_000;
 const listeners = new Set();
 const address = new URL(location.href).searchParams;
@@ -17,6 +17,8 @@ const page = {
   cells: address.getAll("cell"),
   tab: TABS.includes(address.get("tab")) ? address.get("tab") : "create",
   aim: null, // {zoom, x, y, crop}: where Compare looks next, and what its cells show, if it is said
+  forSweep: null, // {name, text}: the sweep.toml that the Sweep tab fills in
+  forNote: "", // the checkpoint whose note the Notes tab shows next
   forFace: null, // {run, key, isAgain}: the picture that the Face tab takes up, or whose repair it does again
 
   // The server's answer; its refusals, and a server that is gone, come as an Error with one line.
@@ -53,19 +55,31 @@ const page = {
 
   // Lets another tab take a picture over: its settings ("create", "sweep"), or itself as a start image ("start",
   // "reference"); or lets the Face tab repair it ("face"). The settings of a repair are the Face tab's own. Answers
-  // the tab that has it.
-  async hand(target, { run, key }) {
-    if (target === "face") return page.handFace({ run, key });
-    if (["create", "sweep"].includes(target) && await isRepair(run, key)) {
+  // the tab that has it. What was advised comes along: `toml`, the sweep to fill in, or `mask` and `values` of a repair.
+  async hand(target, { run, key, toml = "", mask = "", values = {} }) {
+    if (target === "face") return page.handFace({ run, key, mask, values });
+    if (target === "sweep" && toml) {
+      page.forSweep = { name: "advice.toml", text: toml };
+      page.go("sweep");
+      document.dispatchEvent(new CustomEvent("sidelight:sweep"));
+      return "sweep";
+    }
+    if (!toml && ["create", "sweep"].includes(target) && await isRepair(run, key)) {
       page.say("This picture is a repair: its settings are in the Face tab now, over the picture it was made from. "
         + "Several values in one field make several pictures.");
       return page.handFace({ run, key, isAgain: true });
     }
     document.dispatchEvent(new CustomEvent("sidelight:hand", { detail: { target } }));
-    sending?.hand({ target, run, key });
+    sending?.hand({ target, run, key, toml });
     const tab = target === "sweep" ? "sweep" : "create";
     page.go(tab);
     return tab;
+  },
+
+  showNote(checkpoint) {
+    page.forNote = checkpoint;
+    page.go("notes");
+    document.dispatchEvent(new CustomEvent("sidelight:note"));
   },
 
   handFace(picture) {

@@ -1,19 +1,23 @@
-// The grid of the run that the page has open: its cells, what is being made, its marks and places, over our routes.
+// The grid of the run that the page has open: its cells, what is being made, its marks, places, measures and findings.
 // Knows nothing about tabs: what is selected and opened is told to whoever mounts it, and to the page's bus.
 // `runGrid(element, options)` answers {grid, off}: `grid()` is the SidelightGrid of now (null while no run is open).
 
 import "../components/grid.js";
 import { make } from "../components/element.js";
 import "./page.js";
+import { known, measure } from "./run_findings.js";
 
+const KEPT = "sidelight.overlay";
 const CELLS_SECONDS = 1;
 const MARKS_SECONDS = 5;
+const KNOWN_SECONDS = 3;
 const DEFAULTS = {
   onRun() {}, // (run) another run was opened
   onGrid() {}, // (answer of /grid or /cells) {title, progress, ...}
   onLive() {}, // (answer of /live) {is_running, job, ...}
   onSelect() {}, // (cells A to D)
   onOpen() {}, // (cell)
+  onKnown() {}, // ({measures, findings}) what is known of the run, see run_findings.js
   emptyTitle: "No run is open",
   emptyText: "Start a sweep, or open one under Runs: its pictures appear here while they are made.",
   emptyAction: null, // [text of a button, what it does]
@@ -67,6 +71,9 @@ class Shown {
       onOpen: told.onOpen,
       onMark: (key, change) => this.mark(key, change),
       onRetry: () => this.retry(),
+      onMeasure: () => measure(run).then(() => this.askKnown()),
+      overlay: JSON.parse(sessionStorage.getItem(KEPT) ?? "{}"),
+      onOverlay: (overlay) => sessionStorage.setItem(KEPT, JSON.stringify(overlay)),
       emptyTitle: "This run holds no pictures",
       emptyText: "Its sweep names no cell that can be shown; open another one under Runs.",
     });
@@ -74,6 +81,7 @@ class Shown {
     const poll = (ask, seconds) => window.Sidelight.poll(element, () => ask.call(this).catch(() => null), seconds);
     this.polls = [
       poll(this.askLive, CELLS_SECONDS), poll(this.askMarks, MARKS_SECONDS), poll(this.askPlaces, MARKS_SECONDS),
+      poll(this.askKnown, KNOWN_SECONDS),
     ];
   }
 
@@ -102,6 +110,14 @@ class Shown {
   async askPlaces() {
     const places = await this.json("places");
     if (!this.isClosed) this.grid.setSpots(places);
+  }
+
+  async askKnown() {
+    const told = await known(this.run);
+    if (this.isClosed) return;
+    this.grid.setMeasures(told.measures);
+    this.grid.setFindings(told.findings?.findings.findings ?? []);
+    this.told.onKnown(told);
   }
 
   async mark(key, change) {

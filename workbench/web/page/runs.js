@@ -5,6 +5,7 @@ import { make } from "../components/element.js";
 import "../components/report.js";
 import "../components/shelf.js";
 import { ExportPanel } from "../components/shelf_export.js";
+import { findingsPanel } from "./findings_panel.js";
 
 const SETTLED_MS = 400; // the other tabs open a run when the walking through the list has come to rest
 const page = window.Sidelight;
@@ -50,6 +51,7 @@ class RunsTab {
       onExport: (row) => this.panel.open(row),
       onTrash: () => this.shelf.putAway(),
       onClose: () => this.close(),
+      findings: findingsPanel,
     });
     this.shelf = window.SidelightShelf.mount(this.list, {
       source: { runs: rows, strip, trash: () => page.json("/api/trash") },

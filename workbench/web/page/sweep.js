@@ -6,9 +6,11 @@ import { make } from "../components/element.js";
 import { OutlookPanel } from "../components/outlook.js";
 import { RunLine } from "../components/run_line.js";
 import { onDemo } from "./demo.js";
+import { findingsPanel } from "./findings_panel.js";
 import { runGrid } from "./run_grid.js";
 
 const KEPT = "sidelight.sweep";
+const FOLDED = "sidelight.sweep.folded";
 const ASK_AFTER_MS = 250;
 const LONGEST_FILE = 2 ** 20;
 const PATIENCE_MS = 20_000; // for Python's answer, before the next question goes out all the same
@@ -29,18 +31,32 @@ class SweepTab {
     gradio.watch((answer) => this.hear(answer));
     this.watch();
     onDemo(() => this.demo({ isStarted: true }));
+    this.takeHanded();
+  }
+
+  // A sweep that was advised, if one waits.
+  takeHanded() {
+    const handed = window.Sidelight.forSweep;
+    window.Sidelight.forSweep = null;
+    if (handed) this.send("read", handed);
   }
 
   // ---- once
 
   build(element, demo) {
     this.buildLeft();
-    const place = make("div", { className: "sl-run-grid" });
+    const place = make("div", { className: "sl-run-grid" }), below = make("div", { className: "sl-run-findings" });
+    const found = findingsPanel(below, {
+      isTold: true, canFold: true, isFolded: sessionStorage.getItem(FOLDED) !== "no",
+      onFold: (isFolded) => sessionStorage.setItem(FOLDED, isFolded ? "yes" : "no"),
+    });
     this.root = make("div", { className: "sidelight sl-sweep" }, this.left,
-      make("section", { className: "sl-sweep-right", ariaLabel: "The run that is open" }, this.line.root, place));
+      make("section", { className: "sl-sweep-right", ariaLabel: "The run that is open" },
+        this.line.root, place, below));
     element.replaceChildren(this.root);
     runGrid(place, {
-      onRun: () => { this.fold.disabled = false; },
+      onRun: (run) => { this.fold.disabled = false; found.show(run); },
+      onKnown: (told) => found.tell(told),
       onGrid: (answer) => this.line.tellGrid(answer),
       onLive: (live) => this.hearLive(live),
       onOpen: () => window.Sidelight.go("compare"),
@@ -89,6 +105,7 @@ class SweepTab {
     document.addEventListener("sidelight:hand", ({ detail }) => {
       if (detail.target === "sweep") this.builder.useCreate();
     });
+    document.addEventListener("sidelight:sweep", () => this.takeHanded());
     // What stands in Create may have changed while another tab was shown.
     new IntersectionObserver(([seen]) => seen.isIntersecting && this.ask()).observe(this.left);
   }

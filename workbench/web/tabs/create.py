@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.errors import InputError
+from workbench.web import advice_fill
 from workbench.web import brief as meaning
 from workbench.web import offer as offering
 from workbench.web.brief import NAMES, Brief, Past
@@ -46,6 +47,13 @@ class Create:
         """The form's fields after a picture of a run was handed on; as they are where it cannot be."""
         try:
             return updates(create_fill.handed(target, site, run, key))
+        except InputError:
+            return updates({})
+
+    def asked(self, toml: str) -> list[Any]:
+        """The form's fields after one picture was prepared as a sweep.toml; as they are where it is none."""
+        try:
+            return updates(advice_fill.changes(toml))
         except InputError:
             return updates({})
 

@@ -1,4 +1,4 @@
-"""Opens the real engine for a run; the one module of the workbench that loads torch. Knows nothing about commands."""
+"""Opens the real engine for a run; the one module of this package that loads torch. Knows nothing about who runs it."""
 
 from collections.abc import Callable
 
