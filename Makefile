@@ -1,4 +1,5 @@
-# Two commands: `make run` (install, then open the page with the demo checkpoints) and `make test` (install, then the whole suite).
+# Two commands: `make run` (install, then open the page with the demo checkpoints) and `make test` (install, then the whole
+# suite: two processes, then the browser tests, which mind company, in one).
 # Needs Python 3.11 or later and make; everything else is installed into .venv.
 
 PYTHON ?= python3
@@ -11,7 +12,8 @@ run: $(VENV)/.installed
 	@$(BIN)/sidelight serve
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not browser" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m browser
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sidelight needs Python 3.11 or later, this is %d.%d; try: make PYTHON=python3.12 run" % sys.version_info[:2])'

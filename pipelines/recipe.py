@@ -55,6 +55,12 @@ class SchedulerChoice(Frozen):
             raise ValueError("scheduler options must be given once each, in alphabetical order")
         return self
 
+    @property
+    def text(self) -> str:
+        """As people write it, and `pipelines.schedulers.named` reads it: name:option=value, with true and false."""
+        values = ((name, str(value).lower() if isinstance(value, bool) else value) for name, value in self.options)
+        return ":".join([self.name, *(f"{name}={value}" for name, value in values)])
+
 
 class Lora(Frozen):
     """An adapter file and how strongly it acts. weight 1 = as trained; negative pushes away."""

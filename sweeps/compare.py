@@ -1,7 +1,7 @@
 """From the measured pictures of a run to its findings: windows, plateaus, comparisons.
 
-Knows nothing about how pictures are measured (`sweeps.measure`) or findings shown. Pure but for `table`: the same
-pictures give the same findings, byte by byte.
+Knows nothing about how pictures are measured (`sweeps.measure`) or findings shown. Pure but for `table` and `of_run`:
+the same pictures give the same findings, byte by byte.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,9 +15,9 @@ from sweeps.compare_pairs import engines, schedulers
 from sweeps.compare_steps import plateau
 from sweeps.compare_window import window
 from sweeps.findings import Finding, Findings
+from sweeps.validated import SHIPPED, said
 
-__all__ = ["VALIDATED", "Seen", "found", "of_run", "table"]
-VALIDATED = "validated on simulated curves and on degraded photographs, not on diffusion output"
+__all__ = ["Seen", "found", "of_run", "table"]
 
 
 def table(run: Path, files: Files = DISK) -> tuple[Seen, ...]:
@@ -52,7 +52,7 @@ def found(
     title: str,
     pictures: int,
     votes: Collection[object] = (),
-    validated: str = VALIDATED,
+    validated: str = SHIPPED,
 ) -> Findings:
     """What these pictures say. `pictures` counts those of the run, measured or not; of the votes, only their number.
     `validated` says on what the rules were tried.
@@ -81,8 +81,9 @@ def _order(finding: Finding) -> tuple[int, str]:
 
 
 def of_run(run: Path, files: Files = DISK, *, votes: Collection[object] = ()) -> Findings:
-    """What a run folder says now."""
-    return found(table(run, files), title=_title(run), pictures=len(Store(run, files).keys()), votes=votes)
+    """What a run folder says now, and on what the rules were tried here."""
+    pictures = len(Store(run, files).keys())
+    return found(table(run, files), title=_title(run), pictures=pictures, votes=votes, validated=said())
 
 
 def _title(run: Path) -> str:

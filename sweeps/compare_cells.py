@@ -146,8 +146,7 @@ def scene_of(seen: Seen) -> str:
 def setting(recipe: Recipe, name: str) -> str:
     """One setting as a person writes it; empty at its neutral value."""
     if name == "scheduler":
-        options = "".join(f":{option}={str(value).lower()}" for option, value in recipe.scheduler.options)
-        return recipe.scheduler.name + options
+        return recipe.scheduler.text
     if name == "size":
         return "{} x {}".format(*recipe.size)
     if name == "loras":

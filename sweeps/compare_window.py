@@ -85,12 +85,22 @@ def _judged(look: Look) -> Finding:
     if not any(look.is_real(name) for name in look.tables):
         return _flat(look)
     low, high = look.window
-    if low > high or (look.has_no_calm and (low or _gains(look))):
+    if low > high or (look.has_no_calm and (low or _gains(look))) or _comes_into_focus(look):
         return _contradicting(look)
     edges = look.edge(0), look.edge(1)
     if not any(edge and edge.is_sure for edge in edges):
         return _unsure(look, [edge for edge in edges if edge])
     return _told(look, edges)
+
+
+def _comes_into_focus(look: Look) -> bool:
+    """Whether slope rises with the halo that ends the window, from values that are level: sharper, or sharpened?"""
+    low, high = look.window
+    above = look.edge(1)
+    if above is None or above.measure != "halo" or look.in_focus or "slope" not in look.tables:
+        return False
+    gained = curves.contrast(look.tables["slope"], above.outside, against=range(low, high + 1))
+    return gained.low > 0 and gained.value >= ENDS["slope"]
 
 
 def _gains(look: Look) -> bool:
@@ -152,14 +162,15 @@ def _told(look: Look, edges: tuple[Edge | None, Edge | None]) -> Finding:
     state = "found" if below and above else "open"
     ends = {"low": look.steps[low] if below else None, "high": look.steps[high] if above else None}
     doubtful = [edge for edge in edges if edge and not edge.is_sure]
-    more = [*_surer(look, doubtful), *_further(look, edges), *_finer(look, below, above)]
+    shaky = [edge for side, edge in enumerate((below, above)) if edge and look.is_shaky(side)]
+    more = [*_surer(look, [*doubtful, *shaky]), *_further(look, edges), *_finer(look, below, above)]
     return _finding(
         look,
         state=state,
         sentence=_sentence(look, below, above),
         evidence=_evidence(look, edges),
         pictures=_pictures(look, below, above),
-        cautions=_cautions(look, doubtful),
+        cautions=(*_shaky(look, below, above), *_cautions(look, doubtful)),
         additions=tuple(each for each in more if each),
         n=min(edge.effect.n for edge in (below, above) if edge),
         **ends,
@@ -177,9 +188,9 @@ def _sentence(look: Look, below: Edge | None, above: Edge | None) -> str:
     )  # fmt: skip
     told = []
     if below:
-        told.append(f"below {ends[0]} {words.change(below.measure, below.effect)}")
+        told.append(words.beyond(f"below {ends[0]}", words.change(below.measure, below.effect)))
     if above:
-        told.append(f"above {ends[1]} {words.change(above.measure, above.effect, first=not below)}")
+        told.append(words.beyond(f"above {ends[1]}", words.change(above.measure, above.effect, first=not below)))
     if not below:
         told.append(f"down to {first}, the lowest tried, none is seen to be lost")
     if not above:
@@ -213,7 +224,7 @@ def _evidence(look: Look, edges: tuple[Edge | None, Edge | None]) -> tuple[Evide
             told.append(
                 Evidence(
                     measure=name,
-                    sentence=f"{where} {words.change(name, effect)}{_meaning(look, side, name, effect)}",
+                    sentence=words.beyond(where, words.change(name, effect)) + _meaning(look, side, name, effect),
                     effect=effect,
                     is_for=worse,
                 )
@@ -272,6 +283,16 @@ def _unresolved(look: Look) -> float | None:
         return None
     best = float(np.nanmax(curves.levels(look.tables["slope"])[low : high + 1]))
     return best if best < NO_TEXTURE else None
+
+
+def _shaky(look: Look, below: Edge | None, above: Edge | None) -> tuple[str, ...]:
+    """What is said of an end that hangs on a single seed."""
+    told = []
+    for side, (edge, which) in enumerate(((below, "lower"), (above, "upper"))):
+        if edge and look.is_shaky(side):
+            span = words.values(look.spans[side])
+            told.append(f"the {which} end hangs on single seeds: as one after the other is left out it lies at {span}")
+    return tuple(told)
 
 
 def _cautions(look: Look, doubtful: Sequence[Edge]) -> tuple[str, ...]:

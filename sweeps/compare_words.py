@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sweeps.compare_cells import CLIPPED, FACE, NOISE, RATIOS, Told
 from sweeps.curves import WIDEST
 from sweeps.findings import Estimate
-from sweeps.ranges import label
+from sweeps.ranges import label, many
 
 
 def settings(held: Told) -> str:
@@ -20,12 +20,17 @@ def settings(held: Told) -> str:
 
 def seeds(n: int) -> str:
     """`6 seeds`."""
-    return f"{n} seed" if n == 1 else f"{n} seeds"
+    return many(n, "seed")
 
 
 def values(steps: Sequence[float]) -> str:
     """`3`, or `3 to 5` of rising values."""
     return label(float(steps[0])) if len(steps) == 1 else f"{label(float(steps[0]))} to {label(float(steps[-1]))}"
+
+
+def beyond(where: str, change: str) -> str:
+    """`below 3 texture is lower`, with a comma where the number would run into the next one."""
+    return f"{where}, {change}" if change[0].isdigit() else f"{where} {change}"
 
 
 def short(value: float) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipelines.errors import InputError
 from pipelines.files import DISK, Files, put
 from sweeps import places
-from sweeps.found_places import LEAST_SIDE
+from sweeps.found_places import LEAST_SIDE, light_of
 from sweeps.places import Rectangle
 
 if TYPE_CHECKING:
@@ -113,18 +113,8 @@ def _found(pictures: Mapping[str, "Pixels"]) -> dict[str, Rectangle | None]:
     if first is None:
         return dict.fromkeys(pictures)
     key, cheeks_of_first = first
-    side = max((0, 1), key=lambda at: _shown(pictures[key], cheeks_of_first[at]))
+    side = max((0, 1), key=lambda at: light_of(pictures[key], cheeks_of_first[at]))
     return {key: each[side] if each else None for key, each in both.items()}
-
-
-def _shown(pixels: "Pixels", cheek: Rectangle) -> float:
-    """How much light a cheek shows: its width times its brightness. In side light texture is on the lit one."""
-    (left, top), (wide, high) = cheek[:2], cheek[2:]
-    height, width = pixels.shape[:2]
-    part = pixels[
-        int(top * height) : math.ceil((top + high) * height), int(left * width) : math.ceil((left + wide) * width)
-    ]
-    return wide * float(part.mean()) if part.size else 0.0
 
 
 def _both_cheeks(pixels: "Pixels") -> tuple[Rectangle, Rectangle] | None:

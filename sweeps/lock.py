@@ -6,14 +6,21 @@ The kernel frees the lock when its holder dies, however it dies; the file stays 
 import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from pipelines.errors import BusyError
+from pipelines.files import DISK, Files, disk_faults
 
 SHARES = ("nfs", "cifs", "smb", "lustre", "gpfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs")
 """Kinds of file system that may grant the same lock to everybody."""
+PATIENCE_SECONDS = 30.0
+"""How long a writer waits for others: each holds the lock for milliseconds, a stopped process for ever."""
+ASKING_SECONDS = 0.005
 
 
 class Lock:
@@ -43,6 +50,26 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._number)
+
+
+@contextmanager
+def waited_for(path: Path, what: str, files: Files = DISK) -> Iterator[None]:
+    """A lock that many writers take for milliseconds each, in their turn.
+
+    Raises BusyError if others hold it for half a minute, DiskFullError or DiskError.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with ExitStack() as held:
+        while True:
+            try:
+                with disk_faults(path.parent, needed=0, files=files):
+                    held.enter_context(Lock(path, what))
+                break
+            except BusyError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(ASKING_SECONDS)
+        yield
 
 
 def _holder(text: bytes) -> str:

@@ -5,27 +5,23 @@ only a label. Knows nothing about how marks are given or shown.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from pipelines.errors import BusyError, InputError
-from pipelines.files import DISK, Files, disk_faults
+from pipelines.errors import InputError
+from pipelines.files import DISK, Files
 from pipelines.frozen import Frozen
 from sweeps.journal import Fault, LineFile, json_line, utc_now, whole_lines
-from sweeps.lock import Lock
+from sweeps.lock import waited_for
 from sweeps.prepare import PLAN
 
 NAME = "marks.jsonl"
 LOCK = ".marks.lock"
-PATIENCE_SECONDS = 30.0
-"""How long a writer waits for others: each holds the lock for milliseconds, a stopped process for ever."""
-ASKING_SECONDS = 0.005
+"""Apart from the run's: a picture may be marked while others are made."""
 LONGEST_REMARK = 500  # characters; more is a note
 MOST_STARS = 5
 
@@ -90,7 +86,7 @@ def append(run: Path, mark: Mark, files: Files = DISK, *, now: Callable[[], str]
         raise InputError(f"nothing is said of {mark.key}; give pick, stars, faults or a remark")
     _check_planned(run, mark.key, files)
     said = mark.model_dump(mode="json", exclude_unset=True) | {"at": now()}
-    with _alone(run, files), LineFile(run / NAME, files) as lines:
+    with waited_for(run / LOCK, f"the marks of {run}", files), LineFile(run / NAME, files) as lines:
         lines.append(json_line(said))
         return _told(lines.before + json_line(said))[0][mark.key]
 
@@ -98,23 +94,6 @@ def append(run: Path, mark: Mark, files: Files = DISK, *, now: Callable[[], str]
 def unmarked(key: str) -> Mark:
     """The mark that takes back all that was said of a picture."""
     return Mark.read(Mark(key=key).model_dump())
-
-
-@contextmanager
-def _alone(run: Path, files: Files) -> Iterator[None]:
-    """The marks' own lock, apart from the run's: a picture may be marked while others are made."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    with ExitStack() as held:
-        while True:
-            try:
-                with disk_faults(run, needed=0, files=files):
-                    held.enter_context(Lock(run / LOCK, f"the marks of {run}"))
-                break
-            except BusyError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(ASKING_SECONDS)
-        yield
 
 
 def _check_planned(run: Path, key: str, files: Files) -> None:

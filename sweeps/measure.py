@@ -11,7 +11,6 @@ import os
 import queue
 import struct
 import threading
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from pipelines.errors import BusyError, InputError
 from pipelines.files import DISK, Files, put
 from pipelines.frozen import Frozen
 from pipelines.skin_measures import MEASURES, WHERE
-from sweeps.lock import Lock
+from sweeps.lock import waited_for
 from sweeps.measure_process import Gone, Process
 
 FOLDER = "measures"
@@ -40,8 +39,6 @@ MOST_PROCESSES = 16
 """90 MB each."""
 WORTH_A_PROCESS = 4
 """Pictures for which it pays to start another one: it takes as long to begin as three portraits take."""
-PATIENCE_SECONDS, ASKING_SECONDS = 30.0, 0.005
-"""How long a writer waits for another, which holds the lock for milliseconds; and between two tries."""
 
 
 class CellMeasures(Frozen):
@@ -167,9 +164,13 @@ class Alongside:
         return _measured(self._pool.ready())
 
     def rest(self) -> Iterator[CellMeasures]:
-        """All that was added, waiting for each, with as many processes as pay: the engine needs them no more."""
+        """All that was added, waiting for each, with as many processes as pay: the engine needs them no more.
+
+        The processes have ended then, and count among what this one spent (`sweeps.power`); nothing is added any more.
+        """
         self._pool.grow(_worth(self._pool.waiting))
-        return _measured(self._pool.rest())
+        yield from _measured(self._pool.rest())
+        self._pool.close()
 
 
 def _measured(done: Iterable[Done | Missed]) -> Iterator[CellMeasures]:
@@ -306,13 +307,5 @@ def _path(run: Path, key: str) -> Path:
 
 def _keep(run: Path, measures: CellMeasures, files: Files) -> None:
     """Write one file, alone: two that measure one run at once must not write into one `.part`."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            with Lock(run / LOCK, f"the measures of {run}"):
-                put({_path(run, measures.key): measures.model_dump_json().encode() + b"\n"}, files)
-                return
-        except BusyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(ASKING_SECONDS)
+    with waited_for(run / LOCK, f"the measures of {run}", files):
+        put({_path(run, measures.key): measures.model_dump_json().encode() + b"\n"}, files)

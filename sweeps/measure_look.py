@@ -32,6 +32,7 @@ def look(run: Path, key: str) -> CellMeasures:
     from pipelines.store import Store
 
     store = Store(run)
+    sidecar = store.sidecar(key)
     if fault := store.fault(key):
         raise InputError(f"{fault}; run the sweep again to make the picture anew")
     pixels = rgb8(open_raster(store.path(key)))
@@ -40,7 +41,7 @@ def look(run: Path, key: str) -> CellMeasures:
     measured = measure(pixels, found, face.number if face else 1)
     return CellMeasures(
         key=key,
-        sha256=store.sidecar(key).png_sha256,
+        sha256=sidecar.png_sha256,
         edition=edition(),
         face=measured.face,
         faces=len(found.faces),

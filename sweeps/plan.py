@@ -23,6 +23,7 @@ from pipelines.frozen import Frozen
 from pipelines.prompts import Light
 from pipelines.recipe import Recipe
 from sweeps.axes import Axis, Replace
+from sweeps.ranges import many
 from sweeps.sweep import Place, Sweep, expand
 from sweeps.where import Condition, Values, condition, values_of
 
@@ -161,10 +162,10 @@ class Outline:
     def text(self) -> str:
         """For people: a few lines."""
         lines = [
-            f"{_many(self.cells, 'cell')} of {_many(self.places, 'place')}: "
+            f"{many(self.cells, 'cell')} of {many(self.places, 'place')}: "
             f"{self.dropped} dropped by conditions, {self.merged} merged with equal ones, {self.warned} with warnings",
-            f"{_many(self.evaluations, 'network evaluation')} in {_many(self.lanes, 'lane')}, {self.fill:.0%} filled",
-            *(f"phase {at}: {name} {shape}, {_many(n, 'cell')}" for at, (name, shape, n) in enumerate(self.phases, 1)),
+            f"{many(self.evaluations, 'network evaluation')} in {many(self.lanes, 'lane')}, {self.fill:.0%} filled",
+            *(f"phase {at}: {name} {shape}, {many(n, 'cell')}" for at, (name, shape, n) in enumerate(self.phases, 1)),
             f"about {_size(self.bytes)} on disk",
             "time not known before the first run like it"
             if self.seconds is None
@@ -309,9 +310,9 @@ def _told(
         where = _where(bad, kept, axes)
         lines.append(f"{where}: {problem}" if where and not problem.startswith(where) else problem)
     if len(problems) > SHOWN:
-        lines.append(f"and {_many(len(problems) - SHOWN, 'more problem')}")
+        lines.append(f"and {many(len(problems) - SHOWN, 'more problem')}")
     count = sum(map(len, problems.values()))
-    head = [f"{count} of {_many(len(kept), 'cell')} cannot be made:"] if len(lines) > 1 else []
+    head = [f"{count} of {many(len(kept), 'cell')} cannot be made:"] if len(lines) > 1 else []
     return "\n".join(head + lines)
 
 
@@ -370,10 +371,6 @@ def _object(line: str) -> dict[str, object]:
     if isinstance(found, dict):
         return found
     raise InputError(f"{line[:60]!r} is no JSON object")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def duration(seconds: float) -> str:

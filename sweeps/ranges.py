@@ -36,6 +36,11 @@ def label(value: Value) -> str:
     return str(value) or "(empty)"
 
 
+def many(count: int, noun: str) -> str:
+    """A count as a person writes it: 1 cell, 18 cells."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def items(field: str, text: str) -> list[str]:
     """The values between the commas, without those marked SKIP:."""
     found, at, more = list[str](), 0, True

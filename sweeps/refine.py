@@ -15,7 +15,6 @@ from pipelines import schedulers
 from pipelines.checkpoint import Checkpoint, find
 from pipelines.draft import LIGHT, Draft, Settled
 from pipelines.errors import InputError, SweepError
-from pipelines.recipe import SchedulerChoice
 from sweeps.axes import KINDS, Axis, Replace, read_values, write_values
 from sweeps.findings import Addition
 from sweeps.inputs import Inputs
@@ -225,17 +224,13 @@ def _said(draft: Draft, field: str, settle: Settle | None) -> Value:
         settled = settle(draft)
         value = values_of(draft, settled)[field]
         if field == "scheduler":
-            value = _scheduler_text(settled.recipe.scheduler)
+            value = settled.recipe.scheduler.text
         if field == "loras" and value is None:
             value = "none"
     if value is None:
         raise SweepError(f"{field} is left to the checkpoint in this sweep; say it there, then add cells to it")
     (read,) = read_values(field, write_values(field, [value]))
     return read
-
-
-def _scheduler_text(choice: SchedulerChoice) -> str:
-    return ":".join([choice.name, *(f"{name}={str(value).lower()}" for name, value in choice.options)])
 
 
 # ---- axes and conditions

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from sweeps.charts import counts, marked, photographs, svg, table, title
 from sweeps.crops import Crop
 from sweeps.findings import Curve, Evidence, Finding, Findings, State
-from sweeps.report_words import KINDS, STATES, Card, Shot, Told, about, anchor, cells, effect
+from sweeps.ranges import many
+from sweeps.report_words import KINDS, STATES, Card, Shot, Told, about, anchor, effect
 from sweeps.sheet import Size
 
 DENSITIES = (1, 1.25, 1.5, 1.75, 2, 2.5, 3)
@@ -120,7 +121,7 @@ def _finding(finding: Finding, index: int) -> str:
     curves = "".join(_curve(finding, curve) for curve in finding.curves if curve.points)
     legend = f'<p class="legend">{_legend(finding)}</p>' if curves else ""
     cautions = "".join(f"<li>{escape(text)}</li>" for text in finding.cautions)
-    more = "".join(f"<li>{escape(each.why)} <b>{cells(each.count)}</b></li>" for each in finding.additions)
+    more = "".join(f"<li>{escape(each.why)} <b>{many(each.count, 'cell')}</b></li>" for each in finding.additions)
     parts = [
         f"<h2>{escape(KINDS[finding.kind])} {_state(finding.state)} <span>{escape(about(finding))}</span></h2>",
         f'<p class="said">{escape(finding.sentence)}{f" <span>n {finding.n}</span>" if finding.n else ""}</p>',

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from sweeps.charts import interval, number, title
 from sweeps.crops import Crop
 from sweeps.findings import Curve, Finding, Findings
-from sweeps.report_words import KINDS, STATES, Card, Told, about, cells, effect
+from sweeps.ranges import many
+from sweeps.report_words import KINDS, STATES, Card, Told, about, effect
 
 
 def text(findings: Findings, told: Told, crops: Mapping[str, Crop]) -> str:
@@ -80,7 +81,7 @@ def _finding(finding: Finding) -> Iterator[str]:
         ]
         yield from (*_table(("measure", "speaks", "what it says", "by how much (95 %)", "n"), rows), "")
     yield from _list("Take care", finding.cautions)
-    yield from _list("What would settle it", (f"{each.why} ({cells(each.count)})" for each in finding.additions))
+    yield from _list("What would settle it", (f"{each.why} ({many(each.count, 'cell')})" for each in finding.additions))
 
 
 def _curve(curve: Curve) -> Iterator[str]:

@@ -17,6 +17,7 @@ from sweeps.charts import number
 from sweeps.findings import Estimate, Finding, Findings, Kind, Role, Shown, State
 from sweeps.grid import Grid, GridCell
 from sweeps.journal import Line, PictureDone, RunCancelled, RunFinished, RunPaused, RunStarted, Spent
+from sweeps.ranges import many
 
 MOST_SENTENCES = 5
 MOST_CARDS = 5
@@ -208,11 +209,11 @@ def commands(
         parts = [(waiting, f"Make the {waiting} that wait"), (failed, f"Try the {failed} that failed again")]
         told.append(Command(f"sidelight sweep run {run}", ", then ".join(text for count, text in parts if count)))
     if unmeasured:
-        words = f"Measure the {_pictures(unmeasured)} that were not, then look again"
+        words = f"Measure the {many(unmeasured, 'picture')} that were not, then look again"
         told.append(Command(f"sidelight findings {run} --measure", words))
     if more := sum(addition.count for addition in findings.additions):
         time = f", about {duration(more * each)}" if each else ""
-        words = f"Add the {_pictures(more)} that would settle what is open{time}"
+        words = f"Add the {many(more, 'picture')} that would settle what is open{time}"
         told.append(Command(f"sidelight findings {run} --add --budget {more}", words))
     kept = dict.fromkeys(each.checkpoint for each in findings.findings if each.state != "none" and each.kind in KEPT)
     for checkpoint in kept:
@@ -232,12 +233,8 @@ def spent(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:
     told = []
     took = [line.seconds for line in lines if isinstance(line, PictureDone)]
     if took:
-        told.append(
-            (
-                "pictures",
-                f"{_pictures(len(took))} made in {duration(sum(took))}, the median one in {duration(median(took))}",
-            )
-        )
+        made = f"{many(len(took), 'picture')} made in {duration(sum(took))}"
+        told.append(("pictures", f"{made}, the median one in {duration(median(took))}"))
     if wall := _wall(lines):
         told.append(("from start to end", wall))
     phases = [line for line in lines if isinstance(line, Spent)]
@@ -266,7 +263,7 @@ def energy(joules: float) -> str:
 
 def _sentence(finding: Finding, index: int) -> Sentence:
     first = finding.additions[0] if finding.additions else None
-    more = f"{first.why} ({cells(sum(each.count for each in finding.additions))})" if first else ""
+    more = f"{first.why} ({many(sum(each.count for each in finding.additions), 'cell')})" if first else ""
     care = finding.cautions[0] if finding.cautions else ""
     return Sentence(finding.state, KINDS[finding.kind], about(finding), finding.sentence, more, anchor(index), care)
 
@@ -332,15 +329,6 @@ def _spent_in(lines: Sequence[Spent]) -> str:
         least = "" if len(joules) == len(lines) else "at least "
         texts.append(f"{least}{energy(math.fsum(joules))} on {lines[-1].device}, the whole board")
     return ", ".join(texts)
-
-
-def cells(count: int) -> str:
-    """A number of cells: 1 cell, 18 cells."""
-    return "1 cell" if count == 1 else f"{count} cells"
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
 
 
 def _quoted(folder: Path) -> str:

@@ -3,8 +3,11 @@
 Knows nothing about who reads them; `pandas.DataFrame(rows(run))` is a frame.
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from pipelines.errors import InputError
 from pipelines.files import DISK, Files
 from pipelines.skin_measures import MEASURES
 from pipelines.store import Sidecar, Store
@@ -22,15 +25,23 @@ RECIPE = (
 
 
 def rows(run: Path | str, files: Files = DISK) -> tuple[Row, ...]:
-    """Every whole picture of a run folder, in the order of its keys; what was not measured is None.
+    """Every picture of a run folder that has its sidecar, in the order of their keys; what was not measured is None.
 
     A column a field of the recipe (img2img: `strength`), `first_sigma`, `evaluations`, `seconds`, `device`, `date`,
     `stars`, `pick`, `eye_distance` in pixels, and one a measure, in the units of `pipelines.skin_measures.MEASURES`.
     """
     folder = Path(run).expanduser()
     store = Store(folder, files)
-    keys, measured, marked = store.keys(), measure.read(folder, files), marks.read(folder, files)
-    return tuple(_row(store.sidecar(key), marked.get(key), measured.get(key)) for key in keys)
+    measured, marked = measure.read(folder, files), marks.read(folder, files)
+    return tuple(_row(each, marked.get(each.key), measured.get(each.key)) for each in _sidecars(store))
+
+
+def _sidecars(store: Store) -> Iterator[Sidecar]:
+    """What is known of every picture; one whose sidecar is damaged is made again by the next run."""
+    keys = store.keys()
+    for key in keys:
+        with suppress(InputError):
+            yield store.sidecar(key)
 
 
 def _row(sidecar: Sidecar, mark: Mark | None, measures: CellMeasures | None) -> Row:

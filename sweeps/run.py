@@ -20,11 +20,12 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.device import Numerics
 from pipelines.errors import DiskFullError, SidelightError
 from pipelines.events import Event, Failed, Made, Shrunk
-from pipelines.files import DISK, Files, put, release_reserve
+from pipelines.files import DISK, Files, disk_faults, put, release_reserve
 from pipelines.metadata import Embedded
 from pipelines.recipe import Recipe
 from pipelines.store import Circumstances, Facts, Saved, Sidecar, Store
 from sweeps import journal, marks, measure, power, report, votes
+from sweeps.findings import Findings
 from sweeps.finished import finished
 from sweeps.journal import (
     CellFailed,
@@ -123,16 +124,18 @@ def run(
     retry_failed: bool = True,
     measuring: Measuring | None = None,
 ) -> Generator[Happening, None, None]:
-    """Make what is missing. Raises BusyError if another process holds the folder, DiskFullError when paused.
+    """Make what is missing. Raises BusyError if another process holds the folder, DiskFullError when paused,
+    DiskError where the folder cannot be written.
 
     Report and contact sheet are drawn anew whenever it ends, however it ends. With `measuring` every whole picture that
     lacks its measures gets them; only a run that comes to its end waits for them.
     """
     folder = prepared.folder
-    files.mkdir(folder)
     with ExitStack() as held:
-        held.enter_context(Lock(folder / ".lock", f"run {folder}"))
-        book = held.enter_context(Journal(folder, files))
+        with disk_faults(folder, needed=0, files=files):
+            files.mkdir(folder)
+            held.enter_context(Lock(folder / ".lock", f"run {folder}"))
+            book = held.enter_context(Journal(folder, files))
         if measuring:
             held.enter_context(measuring)
         session = _Session(prepared, Store(folder, files), book, files=files, measuring=measuring)
@@ -186,7 +189,7 @@ class _Session:
             with power.counted(self._book.append, "making", device=device, meter=power.meter_of(device)):
                 yield from self._phases(todo, open_engine)
         if self._measuring:
-            with power.counted(self._book.append, "measuring the rest", device="cpu"):
+            with power.counted(self._book.append, "measuring", device="cpu"):
                 yield from self._measured(is_over=True)
 
     def finish(self) -> Finished:
@@ -201,12 +204,15 @@ class _Session:
         done = {key: store.sidecar(key) for key in self._prepared.keys.intersection(store.keys())}
         folder, files = self._prepared.folder, self._files
         grid = grid_of(self._prepared, done, self._failed, marks.read(folder, files))
-        paths = report.write(grid, folder, files)
-        if measure.read(folder, files):
-            from sweeps import compare  # reads scipy
+        return report.write(grid, folder, files, findings=self._findings())
 
-            report.tell(grid, folder, files, findings=compare.of_run(folder, files, votes=votes.read(folder, files)))
-        return paths
+    def _findings(self) -> Findings | None:
+        folder, files = self._prepared.folder, self._files
+        if not measure.read(folder, files):
+            return None
+        from sweeps import compare  # reads scipy
+
+        return compare.of_run(folder, files, votes=votes.answered(folder, files))
 
     def _write_plan(self) -> None:
         prepared = self._prepared

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import quiet
+from pipelines.errors import NumericsError
 from sweeps.measure import Alongside
 from sweeps.prepare import prepare
 from sweeps.run import Happening
 from sweeps.run import run as run_prepared
 from sweeps.speed import remember
 from sweeps.sweep import Sweep
+
+NUMERICS = ("device", "dtype", "attention", "lanes", "offload", "compile")
+"""What can be asked for by name."""
 
 
 def run(
@@ -27,6 +31,8 @@ def run(
     What was found is then in `sweeps.findings.read(folder)`. Raises SweepError, CheckpointError, NumericsError before
     anything is written, BusyError while another process uses the device or the folder, DiskFullError.
     """
+    if strange := [name for name in numerics if name not in NUMERICS]:
+        raise NumericsError(f"{strange[0]} is no part of the numerics; allowed: {', '.join(NUMERICS)}")
     quiet.local_and_quiet()
     from sweeps.engines import device_lock, open_engine  # loads torch
 

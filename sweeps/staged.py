@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image, ImageFilter
 
 from pipelines.recipe import Recipe, SchedulerChoice, Weights
 from sweeps.compare import found
 from sweeps.compare_cells import Seen
-from sweeps.degraded import Pixels, bilateral, darker, jpeg, out_of_focus, sharpened
+from sweeps.degraded import Pixels, bilateral, darker, denoised, jpeg, out_of_focus, sharpened, smaller
 from sweeps.findings import Finding, Kind
 from sweeps.validated import SHIPPED
 from sweeps.validation import Looked, looked_at
@@ -29,20 +30,22 @@ BLUR_A_STEP = 0.012
 SMOOTHING_A_STEP = 22
 """Levels of 255 of the bilateral filter for each step above it."""
 SHARPENING_A_STEP = 0.25
+DENOISING_A_STEP, UNSHARP_A_STEP = 3, 60
+"""Strength of non-local means and per cent of the unsharp mask, of the plays that were added when the rules stood."""
 TURN_DEGREES, EXPOSURE_EV, QUALITY = 1.0, 0.1, (90, 96)
 """How far cells differ that should not: turned, exposed and saved within these."""
 
 
 @dataclass(frozen=True)
 class Play:
-    """A story with its truth: the ends that the finder should name, or none."""
+    """A story with its truth: the ends that the finder should name, None for one that is not there; () for nothing."""
 
     name: str
     kind: Kind
     steps: tuple[float, ...]
     change: Callable[[Pixels, float, float], Pixels]
     """(pixels, place on the axis, eye distance in px) -> pixels"""
-    truth: tuple[float, ...]
+    truth: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,31 @@ def mud_and_engraved(pixels: Pixels, at: float, eyes: float) -> Pixels:
     return sharpened(darker(pixels, 0.1 * (at - HIGH), eyes), SHARPENING_A_STEP * (at - HIGH), eyes)
 
 
+def enlarged_and_denoised(pixels: Pixels, at: float, eyes: float) -> Pixels:
+    """Enlarged from fewer pixels below the window, denoised by non-local means above it."""
+    return denoised(pixels, DENOISING_A_STEP * (at - HIGH), eyes) if at > HIGH else _enlarged(pixels, at)
+
+
+def enlarged_and_unsharp(pixels: Pixels, at: float, eyes: float) -> Pixels:
+    """Enlarged from fewer pixels below the window, under an unsharp mask of .02 eye distances above it."""
+    if at <= HIGH:
+        return _enlarged(pixels, at)
+    mask = ImageFilter.UnsharpMask(radius=0.02 * eyes, percent=int(UNSHARP_A_STEP * (at - HIGH)), threshold=0)
+    return np.asarray(Image.fromarray(pixels).filter(mask))
+
+
+def only_worse(pixels: Pixels, at: float, eyes: float) -> Pixels:
+    """The photograph up to the window's end, smoothed above it."""
+    return bilateral(pixels, SMOOTHING_A_STEP * (at - HIGH), eyes) if at > HIGH else pixels
+
+
+def _enlarged(pixels: Pixels, at: float) -> Pixels:
+    if at >= LOW:
+        return pixels
+    less = smaller(pixels, 0.7 ** (LOW - at), 0)
+    return np.asarray(Image.fromarray(less).resize(pixels.shape[1::-1], Image.Resampling.BICUBIC))
+
+
 def only_better(pixels: Pixels, at: float, eyes: float) -> Pixels:
     """Out of focus below the window, and nothing above it."""
     return _mud(pixels, at, eyes)
@@ -88,9 +116,12 @@ def sharpening_up(pixels: Pixels, at: float, eyes: float) -> Pixels:
 PLAYS: tuple[Play, ...] = (
     Play("mud, skin, plastic", "guidance-window", GUIDANCE, mud_and_plastic, (LOW, HIGH)),
     Play("mud, skin, engraved", "guidance-window", GUIDANCE, mud_and_engraved, (LOW, HIGH)),
-    Play("mud, then skin for good", "guidance-window", GUIDANCE, only_better, (LOW,)),
+    Play("enlarged, skin, denoised", "guidance-window", GUIDANCE, enlarged_and_denoised, (LOW, HIGH)),
+    Play("enlarged, skin, unsharp mask", "guidance-window", GUIDANCE, enlarged_and_unsharp, (LOW, HIGH)),
+    Play("skin, then plastic", "guidance-window", GUIDANCE, only_worse, (None, HIGH)),
+    Play("mud, then skin for good", "guidance-window", GUIDANCE, only_better, (LOW, None)),
     Play("the same everywhere", "guidance-window", GUIDANCE, level, ()),
-    Play("sharper up to 22 steps", "step-plateau", STEPS, sharpening_up, (PLATEAU,)),
+    Play("sharper up to 22 steps", "step-plateau", STEPS, sharpening_up, (PLATEAU, None)),
 )
 
 
@@ -116,15 +147,19 @@ def judged(play: Play, seen: Sequence[Seen]) -> Judged:
     said = " ".join(each.sentence for each in about) or "nothing"
     if not play.truth:
         return Judged(play, said, all(each.state == "none" for each in about))
-    wanted = "open" if play.kind == "guidance-window" and len(play.truth) == 1 else "found"
+    wanted = "open" if play.kind == "guidance-window" and None in play.truth else "found"
     is_right = any(each.state == wanted and _is_near(play, each) for each in about)
     return Judged(play, said, is_right)
 
 
 def _is_near(play: Play, finding: Finding) -> bool:
-    ends = (finding.low, finding.high)[: len(play.truth)]
-    pairs = zip(ends, play.truth, strict=True)
-    return all(end is not None and _steps_apart(play, end, true) <= 1 for end, true in pairs)
+    """Whether each end is named within one step, and none that is not there."""
+    for end, true in zip((finding.low, finding.high), play.truth, strict=True):
+        if (end is None) != (true is None):
+            return False
+        if end is not None and true is not None and _steps_apart(play, end, true) > 1:
+            return False
+    return True
 
 
 def _steps_apart(play: Play, end: float, truth: float) -> int:

@@ -11,6 +11,7 @@ from platformdirs import user_config_path
 from pipelines.errors import InputError
 from pipelines.files import DISK, Files, put
 from pipelines.frozen import Frozen
+from sweeps.ranges import many
 
 NAME = "validated.json"
 SHIPPED = "validated on degraded photographs, not on diffusion output"
@@ -64,8 +65,8 @@ def said(files: Files = DISK) -> str:
     """The sentence that findings, reports and notes carry."""
     try:
         trial = kept(files)
-    except InputError as error:
-        return f"{SHIPPED} ({error})"
+    except InputError:  # no path of this machine: the sentence goes into reports and notes that are passed on
+        return f"{SHIPPED} (what was tried here cannot be read: {NAME})"
     if trial is None:
         return SHIPPED
     votes = sum(each.votes for each in trial.voted)
@@ -73,10 +74,8 @@ def said(files: Files = DISK) -> str:
     if votes < ENOUGH_VOTES:
         return f"validated on degraded photographs, {photographs} among them, not on diffusion output"
     names = ", ".join(sorted({name for each in trial.voted for name in each.checkpoints}))
-    runs = f"{len(trial.voted)} {'run' if len(trial.voted) == 1 else 'runs'}"
-    return (
-        f"validated on degraded photographs, {photographs} among them, and by {votes} blind votes on {runs} of {names}"
-    )
+    eyes = f"{votes} blind votes on {many(len(trial.voted), 'run')} of {names}"
+    return f"validated on degraded photographs, {photographs} among them, and by {eyes}"
 
 
 def _path() -> Path:

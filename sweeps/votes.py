@@ -4,24 +4,23 @@ A vote is taken back by a line that says so. Knows nothing about how pairs are c
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.errors import BusyError, InputError
-from pipelines.files import DISK, Files, disk_faults
+from pipelines.errors import InputError
+from pipelines.files import DISK, Files
 from pipelines.frozen import Frozen
 from sweeps.journal import Fault, LineFile, json_line, utc_now, whole_lines
-from sweeps.lock import Lock
-from sweeps.marks import ASKING_SECONDS, PATIENCE_SECONDS, Remark
+from sweeps.lock import waited_for
+from sweeps.marks import Remark
 from sweeps.prepare import PLAN
 
 NAME = "votes.jsonl"
 LOCK = ".votes.lock"
+"""The votes' own: two people may vote while pictures are made and marked."""
 LONGEST_NAME = 60  # characters
 
 Key = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
@@ -69,6 +68,11 @@ def read(run: Path, files: Files = DISK) -> tuple[Vote, ...]:
     return _told(_bytes(run, files))[0]
 
 
+def answered(run: Path, files: Files = DISK) -> tuple[Vote, ...]:
+    """Those that say something: all but the skipped pairs."""
+    return tuple(vote for vote in read(run, files) if vote.said != "skip")
+
+
 def unreadable(run: Path, files: Files = DISK) -> tuple[Fault, ...]:
     """The whole lines that say no vote; they stay in the file."""
     return _told(_bytes(run, files))[1]
@@ -84,7 +88,7 @@ def append(run: Path, vote: Vote, files: Files = DISK, *, now: Callable[[], str]
     for key in (vote.left, vote.right):
         if key not in planned:
             raise InputError(f"{key} is no picture of {run}; give the keys of two that its plan holds")
-    with _alone(run, files), LineFile(run / NAME, files) as lines:
+    with waited_for(run / LOCK, f"the votes of {run}", files), LineFile(run / NAME, files) as lines:
         line = json_line(vote.but(at=now()).model_dump(mode="json"))
         lines.append(line)
         return _told(lines.before + line)[0]
@@ -94,28 +98,11 @@ def take_back(run: Path, by: str, files: Files = DISK, *, now: Callable[[], str]
     """Take back the last vote of a person that stands, and give it; None if there is none. Raises as `append`."""
     said = TakenBack.read({"taken_back": True, "by": by, "at": now()})
     _planned(run, files)
-    with _alone(run, files), LineFile(run / NAME, files) as lines:
+    with waited_for(run / LOCK, f"the votes of {run}", files), LineFile(run / NAME, files) as lines:
         last = next((vote for vote in reversed(_told(lines.before)[0]) if vote.by == said.by), None)
         if last:
             lines.append(json_line(said.model_dump(mode="json")))
         return last
-
-
-@contextmanager
-def _alone(run: Path, files: Files) -> Iterator[None]:
-    """The votes' own lock: two people may vote while pictures are made and marked."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    with ExitStack() as held:
-        while True:
-            try:
-                with disk_faults(run, needed=0, files=files):
-                    held.enter_context(Lock(run / LOCK, f"the votes of {run}"))
-                break
-            except BusyError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(ASKING_SECONDS)
-        yield
 
 
 def _planned(run: Path, files: Files) -> frozenset[str]:

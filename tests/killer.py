@@ -22,6 +22,12 @@ def child(folder: Path) -> None:
         pass
 
 
+def _wait_for(folder: Path, pid: int) -> None:
+    """Until the folder is there, or the child has ended: on a busy machine it may take longer than its life would."""
+    while not folder.exists() and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.001)
+
+
 def main() -> None:
     folder, kills, rng = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
     hits, number = 0, 0
@@ -31,6 +37,7 @@ def main() -> None:
         if pid == 0:
             child(run_folder)
             os._exit(0)
+        _wait_for(run_folder, pid)
         time.sleep(rng.uniform(0.005, 0.12))
         os.kill(pid, signal.SIGKILL)
         hits += os.WIFSIGNALED(os.waitpid(pid, 0)[1])

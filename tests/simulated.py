@@ -64,6 +64,24 @@ def _noise(random: np.random.Generator, name: str, world: World) -> float:
     return float(NOISE[name] * world.noise * drawn)
 
 
+def pairs(effects: Mapping[str, float], world: World = World(), *, seed: int, seeds: int = 8) -> tuple[Seen, ...]:
+    """A run of euler and heun at two step counts; heun differs by `effects` and calls the network twice a step."""
+    random = np.random.default_rng(seed)
+    told = []
+    for number in range(seeds):
+        own = {name: random.normal(0, spread) for name, spread in SEEDS.items()}
+        for steps in (12, 20):
+            for name in ("euler", "heun"):
+                gained = effects if name == "heun" else {}
+                drawn = {
+                    each: level + own[each] + gained.get(each, 0.0) + _noise(random, each, world)
+                    for each, level in LEVELS.items()
+                }
+                calls = 2 * steps - 1 if name == "heun" else steps
+                told.append(seen({"steps": steps, "seed": number, "scheduler": name}, drawn, evaluations=calls))
+    return tuple(told)
+
+
 def seen(asked: Mapping[str, object], drawn: Mapping[str, float], **more: object) -> Seen:
     """One measured picture; `drawn` as compared (log2 texture), none where no face was found."""
     values: dict[str, float | None] = {name: drawn.get(name) for name in LEVELS}

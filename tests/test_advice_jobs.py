@@ -31,7 +31,7 @@ from tests.bare_page import FAULTS
 from tests.foreign_samples import A1111_OLD
 from tests.photographs import collins, hopper, side_by_side
 from workbench import advice_jobs, notes
-from workbench.advice import Step, first
+from workbench.advice import Advice, Step, first
 from workbench.advice_facts import Facts
 from workbench.advice_seen import advised, facts_of
 from workbench.advise_command import advise
@@ -68,7 +68,11 @@ def saved(folder: Path, pixels: Pixels, name: str, text: str = "") -> Path:
 
 
 def the(file: Path) -> tuple[Facts, Step]:
-    facts, _, advice = advised(file)
+    return chosen(advised(file))
+
+
+def chosen(told: tuple[Facts, Note | None, Advice]) -> tuple[Facts, Step]:
+    facts, _, advice = told
     step = first(advice)
     assert step, [each.problem for each in advice]
     return facts, step
@@ -108,6 +112,13 @@ def picture(runs: Path) -> Path:
     store = Store(runs / NAME)
     keys = store.keys()
     return store.path(next(key for key in keys if store.sidecar(key).recipe.seed == 7))
+
+
+@pytest.fixture(scope="module")
+def told(runs: Path) -> tuple[Facts, Note | None, Advice]:
+    """What is advised of it, looked at once."""
+    store = Store(runs / NAME)
+    return advised(store.path(next(key for key in store.keys() if store.sidecar(key).recipe.seed == 7)))  # noqa: SIM118  # a Store is no dict
 
 
 @pytest.fixture
@@ -189,8 +200,8 @@ def test_another_tools_unknown_checkpoint_is_said(tmp_path: Path) -> None:
     assert "NAME" in step.job.command
 
 
-def test_a_picture_of_a_run_brings_its_light_mark_and_siblings(picture: Path) -> None:
-    facts = facts_of(picture)
+def test_a_picture_of_a_run_brings_its_light_mark_and_siblings(told: tuple[Facts, Note | None, Advice]) -> None:
+    facts, _, _ = told
     assert facts.light
     assert (facts.light.name, facts.light.fill_stops) == ("window", 1)
     assert facts.run
@@ -202,8 +213,10 @@ def test_a_picture_of_a_run_brings_its_light_mark_and_siblings(picture: Path) ->
 # ---- jobs
 
 
-def test_a_search_that_is_prepared_makes_these_recipes(picture: Path, tmp_path: Path) -> None:
-    facts, step = the(picture)
+def test_a_search_that_is_prepared_makes_these_recipes(
+    picture: Path, told: tuple[Facts, Note | None, Advice], tmp_path: Path
+) -> None:
+    facts, step = chosen(told)
     assert step.job
     sweep = advice_jobs.sweep_of(step.job, facts)
     assert parse_toml(to_toml(sweep)) == sweep
@@ -214,10 +227,10 @@ def test_a_search_that_is_prepared_makes_these_recipes(picture: Path, tmp_path: 
     assert {recipe.prompt for recipe in made} == {own.prompt}
 
 
-def test_the_printed_command_means_the_prepared_sweep(picture: Path, tmp_path: Path) -> None:
+def test_the_printed_command_means_the_prepared_sweep(told: tuple[Facts, Note | None, Advice], tmp_path: Path) -> None:
     from workbench.cli import app
 
-    facts, _, advice = advised(picture)
+    facts, _, advice = told
     for step in advice:
         if not (step.job and step.job.makes):
             continue
@@ -314,7 +327,10 @@ def test_the_page_is_told_the_steps_and_queues_one(desk: TestClient, picture: Pa
     job = told["steps"][told["first"]]["job"]
     assert (job["cells"], job["tab"]) == (15, "sweep")
     assert len(parse_toml(job["toml"]).axes) == 2
-    begun = desk.post(path, json={"step": told["first"]}).json()
+    problem = told["steps"][told["first"]]["problem"]
+    other = desk.post(path, json={"step": told["first"], "problem": "something else"})
+    assert (other.status_code, "another by now" in other.json()["error"]) == (422, True)
+    begun = desk.post(path, json={"step": told["first"], "problem": problem}).json()
     assert begun["cells"] == 15
     assert (runs / begun["run"] / "sweep.toml").is_file()
 
@@ -348,7 +364,9 @@ def test_the_create_tab_is_filled_with_what_one_picture_asks_for() -> None:
 
 
 @pytest.mark.browser
-def test_the_panel_shows_the_advice_and_its_buttons_do_it(browser: Any, desk: TestClient, picture: Path) -> None:
+def test_the_panel_shows_the_advice_its_buttons_do_it_and_a_refusal_is_said(
+    browser: Any, desk: TestClient, picture: Path
+) -> None:
     tab, complaints = opened(browser, desk)
     open_it = f"SidelightAdvice.open({{run: '{NAME}', key: '{picture.stem}'}})"
     tab.evaluate(open_it)
@@ -375,11 +393,7 @@ def test_the_panel_shows_the_advice_and_its_buttons_do_it(browser: Any, desk: Te
     tab.wait_for_function("heard.at(-1)[0] === 'say'")
     assert tab.evaluate("heard.at(-1)[1]") == "15 pictures are queued."
     assert complaints == []
-
-
-@pytest.mark.browser
-def test_the_panel_says_a_refusal_and_closes_by_escape(browser: Any, desk: TestClient) -> None:
-    tab, _ = opened(browser, desk)
+    tab.locator("dialog").wait_for(state="hidden")
     tab.evaluate("SidelightAdvice.open({run: 'none', key: '0123456789abcdef'})")
     tab.get_by_role("alert").wait_for()
     assert "holds no whole picture" in tab.get_by_role("alert").inner_text()

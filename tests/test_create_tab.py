@@ -25,7 +25,9 @@ from tests.bare_page import FAULTS
 from tests.page_server import wait_for
 from tests.small import SIDE, numerics, opener
 from tests.test_guard import served
+from workbench import notes
 from workbench.jobs import INTERACTIVE, OVERNIGHT, Job
+from workbench.notes import Note, Pair, Window
 from workbench.queue import Queue
 from workbench.web import brief as meaning
 from workbench.web.brief import NAMES
@@ -279,3 +281,93 @@ def test_several_pictures_count_the_seed_up_in_one_run(opened: Callable[[], Any]
     seeds = [axis.values for axis in read_toml(job.folder / SWEEP).axes]
     assert seeds == [tuple((2**64 - 3 + at,) for at in range(3))]
     assert len(make(site)) == 3
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Notes of both demo checkpoints."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    digest = find("demo-sdxl").weights.digest
+    pair = Pair(steps=24, guidance=3.5, scheduler="ddim")
+    own = Note(checkpoint="demo-sdxl", family="sdxl", digest=digest, pairs=(pair,), forbid=("plastic skin",))
+    notes.put(own.but(window=Window(low=3, high=6)))
+    other = Note(checkpoint="demo-flux", family="flux", digest="0" * 64, pairs=(Pair(guidance=2.5),), plateau=12)
+    notes.put(other)
+
+
+def choose(tab: Any, name: str) -> None:
+    tab.click("#create-checkpoint input")
+    tab.click(f"[role=option]:has-text('{name}')")
+
+
+def said_of_note(tab: Any, text: str) -> str:
+    """What stands under the checkpoint, once it says this."""
+    line = tab.locator("#create-note .sl-one-line", has_text=text)
+    line.wait_for()
+    return str(line.inner_text())
+
+
+def test_the_first_form_starts_from_the_note_and_what_a_browser_kept_stays(
+    noted: None, opened: Callable[[], Any]
+) -> None:
+    tab = opened()
+    first = form(tab, steps="24", guidance="3.5", scheduler="ddim")
+    assert "plastic skin" in json.loads(first["light_fields"])["forbidden"]
+    line = said_of_note(tab, "24 steps, guidance 3.5, ddim, forbidden plastic skin")
+    note = notes.read("demo-sdxl")
+    assert note
+    assert line.startswith(f"from the note of {note.day}: ")
+    assert "demo" not in line
+    tab.fill("#create-steps input", "30")
+    tab.fill("#create-guidance input", "")
+    form(tab, steps="30", guidance="")
+    assert "your steps 30 stay; not taken: guidance 3.5" in said_of_note(tab, "your steps 30")
+    tab.reload()
+    ready(tab)
+    said_of_note(tab, "your steps 30 stay")
+    form(tab, steps="30", guidance="", scheduler="ddim")
+    assert tab.evaluate(FAULTS) == []
+
+
+def test_another_checkpoint_brings_its_own_note_and_undo_takes_it_back(noted: None, opened: Callable[[], Any]) -> None:
+    tab = opened()
+    form(tab, steps="24", guidance="3.5", scheduler="ddim")
+    tab.fill("#create-guidance input", "5")
+    form(tab, guidance="5")
+    choose(tab, "demo-flux")
+    form(tab, checkpoint="demo-flux", steps="12", guidance="5", scheduler="", light_fields="")
+    line = said_of_note(tab, "12 steps; your guidance 5 stays")
+    assert "other weights" in line
+    tab.click("#create-undo")
+    tab.wait_for_function(f"({FORM}).steps !== '12'")
+    if tab.evaluate(FORM)["checkpoint"] == "demo-flux":  # slower than one burst: the choice is a change of its own
+        tab.click("#create-undo")
+    form(tab, checkpoint="demo-sdxl", steps="24", scheduler="ddim")
+
+
+def test_a_picture_s_settings_are_not_those_of_a_note(noted: None, opened: Callable[[], Any], tmp_path: Path) -> None:
+    tab = opened()
+    form(tab, steps="24")
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", SAID.replace("Steps: 12", "Steps: 24"))
+    Image.new("RGB", (208, 312)).save(tmp_path / "said.png", pnginfo=info)
+    drop(tab, tmp_path / "said.png", ".sl-making")
+    form(tab, seed="18446744073709551615", steps="24")
+    choose(tab, "demo-flux")
+    said_of_note(tab, "your steps 24")
+    assert form(tab, checkpoint="demo-flux")["steps"] == "24"
+
+
+def test_the_note_is_a_click_away_and_gives_a_sweep_its_examples(noted: None, opened: Callable[[], Any]) -> None:
+    tab = opened()
+    said_of_note(tab, "24 steps")
+    tab.click("#create-note button")
+    tab.locator(".sl-notebook h2", has_text="demo-sdxl").wait_for()
+    tab.get_by_role("option", name="demo-flux").click()
+    tab.get_by_role("button", name="Use in Create").click()
+    form(tab, checkpoint="demo-flux", steps="12", guidance="2.5")
+    choose(tab, "demo-sdxl")
+    form(tab, checkpoint="demo-sdxl", guidance="3.5")
+    tab.get_by_role("tab", name="Sweep").click()
+    tab.wait_for_selector("textarea[placeholder='3..6:0.5, by the note']")
+    tab.locator(".sl-sweep-left .sl-one-line", has_text="from the note of").wait_for()

@@ -76,6 +76,19 @@ def test_commands_in_readme_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert ended.exit_code == 0, f"{line}\n{ended.output}\n{ended.exception}"
 
 
+def test_script_in_readme_makes_pictures_and_says_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (script,) = blocks("python")
+    assert len([line for line in script.splitlines() if line and not line.startswith(("from", "import"))]) < 10
+    exec(compile(script, "README.md", "exec"), {})  # the reader's own script
+    *events, told = capsys.readouterr().out.splitlines()
+    assert events[0].startswith("Started(")
+    assert events[-1].startswith("Finished(made=4")
+    assert "2 seeds cannot tell" in told
+
+
 def test_sweep_in_readme_is_one() -> None:
     (text,) = blocks("toml")
     assert len(parse_toml(text).axes) == 3

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import BusyError, DiskError, InputError
-from sweeps import marks
+from sweeps import lock, marks
 from sweeps.lock import Lock
 from sweeps.marks import Mark
 from sweeps.overview import grid_of
@@ -172,7 +172,7 @@ def _write_many(folder: Path, by: str, key: str, barrier: Barrier) -> None:
 def test_processes_that_mark_at_once_lose_nothing_and_keep_their_order(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marks, "PATIENCE_SECONDS", 300.0)  # a busy machine is no fault of the code
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 300.0)  # a busy machine is no fault of the code
     fork = multiprocessing.get_context("fork")
     barrier = fork.Barrier(3)
     people = (("ann", A), ("ben", B), ("cat", A))
@@ -191,7 +191,7 @@ def test_processes_that_mark_at_once_lose_nothing_and_keep_their_order(
 
 
 def test_threads_that_mark_at_once_lose_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "PATIENCE_SECONDS", 300.0)
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 300.0)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: append(folder, Mark(key=A, remark=str(number))), range(40)))
     lines = (folder / marks.NAME).read_text().splitlines()
@@ -199,7 +199,7 @@ def test_threads_that_mark_at_once_lose_nothing(folder: Path, monkeypatch: pytes
 
 
 def test_whoever_holds_the_marks_for_too_long_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.0)
     with Lock(folder / marks.LOCK, "the marks"), pytest.raises(BusyError, match=r"the marks of .* held by process"):
         append(folder, Mark(key=A, stars=3))
     assert marks.read(folder) == {}

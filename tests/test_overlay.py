@@ -211,7 +211,7 @@ def test_without_measures_nothing_is_offered_and_what_is_missing_can_be_measured
     tab.get_by_role("button", name="Measure").click()
     assert tab.evaluate("heard.measured") == 1
     show(tab, measured({"000": 2.0}, is_measuring=True))
-    assert tab.get_by_role("group", name="Measure").get_by_text("measuring, 1 of 12").is_visible()
+    assert tab.get_by_role("group", name="Measure").get_by_text("measuring: 1 of 12 so far").is_visible()
     assert tab.get_by_role("button", name="Measure").is_hidden()
     assert cell_at(tab, "1,0,0").locator(".sl-measure").get_attribute("title") == "texture: is being measured"
 
@@ -239,6 +239,9 @@ def test_the_scale_is_round_and_not_ruled_by_one_odd_picture(open_page: Callable
     assert tab.evaluate(scale, [1.0, 3.0])["levels"] == [1.5, 2, 2.5]
     assert tab.evaluate(scale, [-2.13, -1.48])["levels"] == [-2, -1.8, -1.6]
     assert tab.evaluate(scale, [2.0, 2.0]) == {"low": 2, "high": 2, "isTrimmed": [False, False], "levels": []}
+    least = "async (values) => (await import('/overlay_scale.js')).scaleOf(values, {low: 2, high: 7})"
+    noise = tab.evaluate(least, [3.0, 3.1])
+    assert (noise["low"], noise["high"]) == pytest.approx((2.8, 3.3)), "noise of measuring fills no scale"
     odd = tab.evaluate(scale, [*np.linspace(1, 2, 99), 50.0])
     assert (odd["low"] > 1, odd["high"] <= 2, odd["isTrimmed"]) == (True, True, [True, True])
     light = """async () => { const {colourOf} = await import('/overlay_scale.js');
@@ -341,7 +344,7 @@ def test_a_finding_is_said_in_words_with_its_intervals(open_page: Callable[..., 
     assert tab.evaluate("window.ran") is None
     chart = tab.get_by_role("img", name="texture in % contrast, at 2: 3.00, 2.50 to 3.50 (n 6); at 4: 4.00")
     assert chart.locator(".sl-edge").count() == 2, "both ends of the window were reached"
-    counted = "1 found · 1 open · 1 no finding · 12 of 12 measured · 14 blind votes"
+    counted = "1 found · 1 open · 1 without a finding · 12 of 12 measured · 14 blind votes"
     assert counted in tab.locator("header").first.inner_text()
     folded = tab.get_by_text("One light only.")
     assert folded.is_hidden()
@@ -356,7 +359,7 @@ def test_a_finding_is_said_in_words_with_its_intervals(open_page: Callable[..., 
     assert tab.evaluate(FAULTS) == []
     none = [finding(state="none", between=[str(at), "b"], sentence=f"Nothing in {at}.") for at in range(3)]
     tab.evaluate("(findings) => show({findings})", told(full(), *none)["findings"])
-    tab.get_by_text("3 without a finding").wait_for()
+    tab.get_by_text("3 without a finding", exact=True).wait_for()
     assert tab.get_by_text("Nothing in 2.").is_hidden()
 
 
@@ -376,8 +379,10 @@ def test_buttons_do_what_they_are_given_and_are_missing_otherwise(open_page: Cal
     image = tab.locator(".sl-crop img")
     assert image.evaluate("(image) => image.style.width") == f"{SIZE}px", "the cheek, a pixel for a pixel"
     tab.evaluate("show({progress: {measured: 9, of: 12, is_measuring: true}})")
-    assert tab.get_by_text("measuring, 9 of 12").is_visible()
+    assert tab.get_by_text("measuring: 9 of 12 so far").is_visible()
     assert tab.get_by_role("button", name="Measure").count() == 0
+    for name in ("Keep as note", "Add these 6 cells"):
+        assert tab.get_by_role("button", name=name).count() == 0, "what is still being measured may say something else"
     tab.evaluate(PANEL, told(full(), finding(kind="engine", between=["demo-flux", "demo-sdxl"]), **left))
     tab.get_by_role("button", name="Keep for demo-flux").click()
     assert tab.evaluate("heard") == [["onKeep", "demo-flux"]], "a comparison of engines is about both"

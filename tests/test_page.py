@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pipelines.store import Store
-from sweeps import marks
+from sweeps import marks, votes
 from tests.bare_page import FAULTS, press
 from tests.foreign_samples import A1111_NEW
 from tests.page_server import PATIENCE_SECONDS, PageServer, wait_for
@@ -20,7 +20,7 @@ from tests.photographs import side_by_side
 from tests.test_components import expected, seen_in
 
 pytestmark = pytest.mark.browser
-TABS = ("Create", "Face", "Sweep", "Compare", "Runs", "Models", "Doctor")
+TABS = ("Create", "Face", "Sweep", "Compare", "Runs", "Notes", "Models", "Doctor")
 PROMPT = "portrait of a woman, side light from the left, textured skin, pores"
 
 
@@ -175,6 +175,41 @@ def test_compare_shows_the_files_pixels_and_marks_reach_the_run(tab: Any, server
     (mark,) = marks.read(server.runs / run).values()
     assert (mark.key, mark.stars) == (keys[0], 4)
     assert keys[0] in server.command("marks", str(server.runs / run))
+
+
+def test_a_sweep_says_what_it_found_is_voted_on_blind_and_gives_advice(tab: Any, server: PageServer) -> None:
+    said: list[str] = []
+    tab.on("console", lambda told: said.append(told.text) if told.type in ("error", "warning") else None)
+    run = sweep(tab, server, "morning", guidance="1, 3, 9", seed="1, 2, 3", steps="4")
+    panel = tab.locator("#tab-sweep .sl-findings")
+    panel.get_by_text("9 of 9 measured", exact=False).wait_for()
+    panel.get_by_role("button", name="Show the findings").click()
+    panel.locator(".sl-finding", has_text="Guidance window").wait_for()
+    panel.locator(".sl-dot").first.click()
+    tab.locator("#tab-compare .sl-frame img:visible").first.wait_for()
+    assert "cell=" in tab.url, "a point of a curve opens its pictures"
+
+    tab.locator("#tab-compare").get_by_role("button", name="Vote blind").click()
+    ballot = tab.locator("dialog.sl-vote")
+    ballot.get_by_role("textbox", name="Your name").fill("Ada")
+    press(tab, "Enter")
+    for told, key in (("0 of about", "1"), ("1 of about", "2")):
+        ballot.locator(".sl-shown img").nth(1).wait_for()
+        ballot.get_by_text(told).wait_for()
+        press(tab, key)
+    wait_for(lambda: len(votes.read(server.runs / run)) == 2, "both votes are on the disk")
+    press(tab, "Escape")
+    ballot.get_by_text("What the votes say").wait_for()
+    press(tab, "Escape")
+    ballot.wait_for(state="detached")
+
+    tab.locator("#tab-compare").get_by_role("button", name="Advice").click()
+    advice = tab.get_by_role("dialog")
+    advice.get_by_text("demo-sdxl · guidance").wait_for()
+    advice.locator(".sl-advised dt").first.wait_for()  # what its first sentence rests on
+    press(tab, "Escape")
+    advice.wait_for(state="hidden")
+    assert said == []
 
 
 def test_a_face_is_repaired_accepted_and_its_settings_are_taken_again(

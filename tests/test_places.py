@@ -151,7 +151,8 @@ def test_face_cheek_and_mouth_are_found_in_a_picture() -> None:
     assert face
     assert cheek
     assert face[0] < cheek[0] < cheek[0] + cheek[2] < face[0] + face[2]
-    assert middle(face)[1] < middle(cheek)[1] < middle(found.mouth)[1]
+    assert face[1] < middle(cheek)[1] < middle(found.mouth)[1]
+    assert middle(cheek)[0] < middle(face)[0], "the lit one"
     assert places_in(np.full((300, 200, 3), 80, np.uint8)) == Places()
 
 
@@ -183,6 +184,19 @@ def test_places_are_searched_once_and_again_when_there_is_more_to_search(folder:
     for path in (folder / "pictures").glob("*.png"):
         path.unlink()
     assert first.of(folder) == Places()
+
+
+def test_a_small_face_that_is_none_does_not_speak_for_the_run(folder: Path) -> None:
+    face = astronaut()[:300, 100:361]
+    small = np.zeros_like(face)
+    small[:150, :130] = face[::2, ::2][:150, :130]
+    show(folder, 0, small)
+    found = FoundPlaces()
+    assert found.of(folder).face, "as long as there is no other"
+    show(folder, 1, face)
+    other = FoundPlaces().of(folder).face
+    assert other == places_in(face).face
+    assert other
 
 
 def test_a_picture_that_is_not_whole_is_not_searched(folder: Path) -> None:

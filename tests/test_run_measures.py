@@ -33,6 +33,7 @@ from tests import small
 from tests.photographs import collins
 from tests.small import opener, prepared
 from tests.test_places import show
+from workbench.jobs import Asked
 from workbench.measure_command import measure as command
 from workbench.measure_run import SHOWN
 from workbench.queue import Queue
@@ -248,6 +249,10 @@ def test_a_run_is_measured_before_it_ends(tmp_path: Path, monkeypatch: pytest.Mo
     assert measured == read(tmp_path)
     assert all(each.value("texture") for each in measured.values())
     assert not measuring()
+    (spent,) = (
+        line for line in journal.read(tmp_path).lines if isinstance(line, journal.Spent) and line.phase == "measuring"
+    )
+    assert spent.cpu_seconds > 0.1, "what the processes took is counted"
 
 
 def test_small_pictures_start_no_process_and_a_second_run_measures_nothing(tmp_path: Path) -> None:
@@ -431,3 +436,14 @@ def test_one_run_is_measured_at_a_time_and_can_be_stopped(folder: Path, tmp_path
         wait_for(lambda: not client.get(ADDRESS).json()["is_measuring"])
         assert "asked to" in client.get(ADDRESS).json()["fault"]
         assert begun == [folder]
+
+
+def test_a_run_that_is_made_is_measured_by_its_worker_alone(folder: Path, tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite")
+    queue.add(Asked(folder, "portraits", cells=6))
+    with page(folder, tmp_path) as client:
+        assert not client.get(ADDRESS).json()["is_measuring"], "it waits"
+        queue.claim()
+        assert client.get(ADDRESS).json()["is_measuring"]
+        refused = client.post(ADDRESS)
+        assert (refused.status_code, "is being made" in refused.json()["error"]) == (409, True)

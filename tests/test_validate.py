@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pipelines.errors import InputError
-from sweeps import validated
+from sweeps import compare, validated
 from sweeps.degraded import WAYS, Way, smaller
 from sweeps.staged import HIGH, LOW, PLAYS
 from sweeps.validated import SHIPPED, Trial, Voted, keep, said
@@ -80,12 +80,14 @@ def test_findings_say_on_what_they_were_tried(tmp_path: Path, monkeypatch: pytes
     assert said() == SHIPPED
     path = keep(TRIAL)
     assert "9 of your photographs (2026-11-22: 20 of 21 lines held) among them, not on diffusion output" in said()
+    assert compare.of_run(tmp_path / "run").validated == said()
     voted = Voted(run="r", checkpoints=("mine",), votes=80, voters=("Ada",), sentences=())
     keep(TRIAL.but(voted=(voted,)))
     assert said().endswith("and by 80 blind votes on 1 run of mine")
     assert validated.kept() == TRIAL.but(voted=(voted,))
     path.write_text("{")
     assert said().startswith(f"{SHIPPED} (")
+    assert str(tmp_path) not in said()
     with pytest.raises(InputError, match="cannot be read"):
         validated.kept()
 

@@ -56,6 +56,7 @@ def test_votes_are_kept_in_order_and_the_last_of_a_person_is_taken_back(folder: 
     cast(folder, one, other, "left")
     cast(folder, other, one, "equal", "bo")
     assert [vote.said for vote in cast(folder, other, one, "skip")] == ["left", "equal", "skip"]
+    assert [vote.said for vote in votes.answered(folder)] == ["left", "equal"], "a skipped pair says nothing"
     back = votes.take_back(folder, "ann", Quick())
     assert back == Vote(left=other, right=one, said="skip", view="cheek", by="ann", at="now")
     assert [(vote.by, vote.said) for vote in votes.read(folder)] == [("ann", "left"), ("bo", "equal")]

@@ -1,11 +1,11 @@
 """What the rules of advice share: names, numbers and reasons in words. Knows no rule and no remedy's reason."""
 
-import re
 from collections.abc import Iterable, Mapping
 
 from pipelines.repair_words import STRENGTHS, Task
 from workbench.advice import Step
 from workbench.advice_facts import GOOD_STARS, FaceFacts, Facts, Fault, told
+from workbench.face_passes import subject_of
 
 Rests = tuple[tuple[str, str], ...]
 OF_SKIN: tuple[Fault, ...] = ("no texture", "noise", "halo")
@@ -54,11 +54,8 @@ def also(facts: Facts, fault: Fault) -> str:
 def because(facts: Facts) -> str:
     if facts.kept_for:
         reasons = {"mark": "it is picked", "stars": f"it has {GOOD_STARS} stars or more"}
-        return (
-            "; the composition is worth keeping ("
-            + ", ".join(reasons.get(n, f"{n}: {t}") for n, t in facts.kept_for)
-            + ")"
-        )
+        kept = ", ".join(reasons.get(name, f"{name}: {text}") for name, text in facts.kept_for)
+        return f"; the composition is worth keeping ({kept})"
     return "" if facts.is_again else "; what made it is not known here"
 
 
@@ -88,7 +85,7 @@ def varies(facts: Facts, field: str) -> bool:
 def subject(facts: Facts) -> str:
     if facts.light:
         return facts.light.subject
-    return _head(facts.draft.prompt) if facts.draft else ""
+    return subject_of(facts.draft.prompt) if facts.draft else ""
 
 
 def strengths(task: Task, *, above: float = 0.0) -> dict[str, list[str]]:
@@ -107,13 +104,6 @@ def joined(words: Iterable[str]) -> str:
     """An enumeration, each once."""
     *others, last = dict.fromkeys(words) or [""]
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _head(prompt: str) -> str:
-    """Who or what a prompt is of: `portrait of a woman, ...` is of a woman."""
-    head = re.split(r"[,.]", prompt)[0].strip()
-    found = re.search(r"(?:portrait|photo(?:graph)?) of (.+)", head)
-    return found[1] if found else head
 
 
 def most(facts: Facts) -> str:

@@ -4,6 +4,7 @@ Knows no rule: it prints what `workbench.advice` says, and runs exactly the comm
 """
 
 import json
+import shutil
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.advice_facts import Facts
     from workbench.notes_data import Note
 
-WIDE = 100
+MOST_WIDE = 100
 
 
 def advise(
@@ -39,6 +40,8 @@ def advise(
     from workbench.advice import first
     from workbench.advice_seen import advised
 
+    if not do and (queue or runs):
+        raise InputError(f"--{'queue' if queue else 'runs'} is given without --do, and then nothing is made; give both")
     facts, note, advice = advised(file)
     chosen = first(advice)
     if as_json:
@@ -106,8 +109,9 @@ def _step(step: "Step") -> dict[str, Any]:
 def _lines(step: "Step", mark: str) -> str:
     said = [f"{step.called}: {step.problem}"]
     body = [f"{name}: {value}" for name, value in step.rests_on] + [step.why]
-    lines = [textwrap.fill(said[0], WIDE, initial_indent=mark, subsequent_indent="  ")]
-    lines += [textwrap.fill(each, WIDE, initial_indent="    ", subsequent_indent="      ") for each in body]
+    wide = min(MOST_WIDE, shutil.get_terminal_size().columns)
+    lines = [textwrap.fill(said[0], wide, initial_indent=mark, subsequent_indent="  ")]
+    lines += [textwrap.fill(each, wide, initial_indent="    ", subsequent_indent="      ") for each in body]
     if step.job:
         lines.append(f"    $ {step.job.text}")
         lines += [f"    needs {step.job.needs}"] if step.job.needs else []
@@ -117,7 +121,7 @@ def _lines(step: "Step", mark: str) -> str:
 def _do(step: "Step | None", runs: Path | None, *, is_queued: bool) -> None:
     """Run the printed command in this process; its exit code is ours. Raises InputError where there is none to run."""
     if step is None or step.job is None:
-        raise InputError("there is nothing to do: no step of this advice has a command; see what it says above")
+        raise InputError("there is nothing to do: no step has a command that mends the picture; see what is said above")
     job = step.job
     if job.needs:
         raise InputError(f"this command needs {job.needs}; run it by hand: {job.text}")

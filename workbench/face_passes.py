@@ -230,7 +230,7 @@ def light_is_flat(source: Source, mask: str) -> str:
 
 def again(source: Source) -> str:
     """The command that makes the picture anew with a side light."""
-    subject = source.light.subject if source.light else _subject(source.base.prompt)
+    subject = source.light.subject if source.light else subject_of(source.base.prompt)
     words = ["--light", NEW_LIGHT, *(["--subject", subject] if subject else [])]
     begin = ["--like", str(source.file)] if source.is_ours else ["--checkpoint", source.base.checkpoint]
     return shlex.join(["sidelight", "sweep", "run", *begin, *words])
@@ -249,6 +249,7 @@ def _light(file: Path) -> Light | None:
     return None
 
 
-def _subject(prompt: str) -> str:
+def subject_of(prompt: str) -> str:
+    """Who or what a prompt is of: `portrait of a woman, ...` is of a woman."""
     head = re.split(r"[,.]", prompt)[0].strip()
     return match[1] if (match := re.search(r"(?:portrait|photo(?:graph)?) of (.+)", head)) else head

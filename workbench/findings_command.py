@@ -13,10 +13,11 @@ import typer
 from pipelines.errors import BusyError, DiskError, InputError
 from sweeps.findings import Findings
 from sweeps.prepare import prepare
+from sweeps.ranges import many
 from workbench import findings_next
 from workbench.findings_answers import answer, more_of, time_of
 from workbench.findings_next import BUDGET, Extension
-from workbench.findings_words import head, many, print_changes, print_findings, print_more
+from workbench.findings_words import head, print_changes, print_findings, print_more
 from workbench.measure_run import made
 from workbench.queue_commands import opened
 from workbench.read_command import shown
@@ -170,7 +171,7 @@ def _print_asked(told: Findings, more: Extension) -> None:
     console.print(shown(head(told)))
     rest = f" of {more.asked} that are asked for" if more.asked > more.count else ""
     time = time_of(more)
-    console.print(f"{many(more.count)} to add{rest}{', ' + time if time else ''}:")
+    console.print(f"{many(more.count, 'cell')} to add{rest}{', ' + time if time else ''}:")
     print_more(console, more_of(more))
     if more.sweep.where:
         console.print(f"  the sweep's where: {shown(more.sweep.where)}", soft_wrap=True, style="dim")

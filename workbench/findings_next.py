@@ -61,7 +61,7 @@ class Extension:
 
 def found(run: Path) -> Findings:
     """What the run says now, by its measures and votes."""
-    return compare.of_run(run, votes=votes.read(run))
+    return compare.of_run(run, votes=votes.answered(run))
 
 
 def refuse_other(run: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.charts import number, title
 from sweeps.findings import Curve, Estimate, Finding, Findings
+from sweeps.ranges import many
 from sweeps.report_words import KINDS, ROLES, STATES, about
 from workbench.findings_answers import FindingsAnswer, MoreAnswer
 from workbench.read_command import shown
@@ -47,23 +48,18 @@ def head(findings: Findings) -> str:
     return f"{findings.title}: {findings.measured} of {findings.pictures} pictures measured{votes}"
 
 
-def many(cells: int) -> str:
-    """So many cells."""
-    return "1 cell" if cells == 1 else f"{cells} cells"
-
-
 def print_more(console: "Console", more: Sequence[MoreAnswer]) -> None:
     """The cells that are added, and why."""
     for each in more:
-        for line in _wrapped(f"{many(each.count)}, {each.words}: {each.why}", console, "  ", "    "):
+        for line in _wrapped(f"{many(each.count, 'cell')}, {each.words}: {each.why}", console, "  ", "    "):
             console.print(line)
 
 
 def print_changes(console: "Console", before: Findings, now: Findings) -> None:
     """What the cells that came between have changed."""
-    known = {(each.id, each.between): each for each in before.findings}
+    known = {each.id: each for each in before.findings}
     console.print("\nwhat the new cells changed:")
-    changes = [line for each in now.findings if (line := _change(known.get((each.id, each.between)), each))]
+    changes = [line for each in now.findings if (line := _change(known.get(each.id), each))]
     for line in changes or ["no finding; its intervals are what they changed"]:
         for part in _wrapped(line, console, "  ", "    "):
             console.print(part)
@@ -109,11 +105,11 @@ def _print(console: "Console", finding: Finding) -> None:
 
 def _tables(finding: Finding, wide: int) -> "Iterator[Table]":
     """The curves along each axis side by side, as many as the terminal takes."""
-    many = max(1, (min(wide, MOST_WIDE) - AXIS_WIDE) // COLUMN_WIDE)
+    side_by_side = max(1, (min(wide, MOST_WIDE) - AXIS_WIDE) // COLUMN_WIDE)
     for axis, group in groupby(finding.curves, key=lambda curve: curve.axis):
         curves = list(group)
-        for start in range(0, len(curves), many):
-            yield _table(axis, curves[start : start + many], finding)
+        for start in range(0, len(curves), side_by_side):
+            yield _table(axis, curves[start : start + side_by_side], finding)
 
 
 def _table(axis: str, curves: Sequence[Curve], finding: Finding) -> "Table":
@@ -150,16 +146,19 @@ def _place(finding: Finding, at: float) -> str:
 
 def _print_next(console: "Console", told: FindingsAnswer) -> None:
     if told.why_not:
-        for line in _wrapped(f"{many(told.wanted)} would say more, but cannot be added: {told.why_not}", console):
+        wanted = many(told.wanted, "cell")
+        for line in _wrapped(f"{wanted} would say more, but cannot be added: {told.why_not}", console):
             console.print(line, style="yellow")
     if told.missing:
         failed = f", {told.failed} failed" if told.failed else ""
-        pictures = "1 picture of this run is" if told.missing == 1 else f"{told.missing} pictures of this run are"
-        console.print(f"{pictures} not there{failed}: `sidelight sweep run` on the folder goes on with it")
+        pictures = (
+            f"{many(told.missing, 'picture')} of this run {'is' if told.missing == 1 else 'are'} not there{failed}"
+        )
+        console.print(f"{pictures}: `sidelight sweep run` on the folder goes on with it")
     if told.can_add:
         rest = f" of {told.wanted}" if told.wanted > told.can_add else ""
         time = f", {told.time}" if told.time else ""
-        console.print(f"\nnext, {many(told.can_add)}{rest} that would say more{time}:")
+        console.print(f"\nnext, {many(told.can_add, 'cell')}{rest} that would say more{time}:")
         print_more(console, told.more)
         console.print(f"  {told.command}", soft_wrap=True, style="bold")
     if told.keep:

@@ -66,7 +66,8 @@ def show(
         typer.echo(json.dumps(notes_told.as_dict(note)))
         return
     notes_told.tell(note)
-    typer.echo(f"  {notes.path_of(name)}")
+    files = {each.number: each.path for each in notes.history(name)} if number else {}
+    typer.echo(f"  {files[number] if number else notes.path_of(name)}")
 
 
 def diff(

@@ -20,12 +20,7 @@ def _scheduler(name: str) -> str:
     """Our spelling of any tool's name, with its options; raises RecipeError for one that is not known."""
     if not name:
         return ""
-    choice = schedulers.named(name)
-    return ":".join([choice.name, *(f"{option}={_plain(value)}" for option, value in choice.options)])
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return schedulers.named(name).text
 
 
 def _each_once(items: tuple[str, ...]) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def _pair(
     pair = Pair(
         steps=stop or recipe.steps,
         guidance=recipe.guidance,
-        scheduler=won or scheduler_text(recipe),
+        scheduler=won or recipe.scheduler.text,
     )
     made = (one for each in found for one in seen[each.id] if _is_made_with(one.recipe, pair))
     key = next((one.key for one in (best, *made) if _is_made_with(one.recipe, pair)), "")
@@ -129,16 +129,8 @@ def _shown(finding: Finding | None, seen: Mapping[str, tuple[Sidecar, ...]], rol
 
 
 def _is_made_with(recipe: Recipe, pair: Pair) -> bool:
-    made = Pair(steps=recipe.steps, guidance=recipe.guidance, scheduler=scheduler_text(recipe))
+    made = Pair(steps=recipe.steps, guidance=recipe.guidance, scheduler=recipe.scheduler.text)
     return made.settings == pair.settings
-
-
-def scheduler_text(recipe: Recipe) -> str:
-    """A recipe's scheduler as a Draft and a Note spell it."""
-    options = (
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in recipe.scheduler.options
-    )
-    return ":".join([recipe.scheduler.name, *options])
 
 
 def _evidence(finding: Finding, findings: Findings, seen: Sequence[Sidecar], run: Path) -> NoteEvidence:

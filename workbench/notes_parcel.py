@@ -54,6 +54,7 @@ def anonymous(note: Note, *, by: str = "") -> Note:
             folder="",
             id=told(each.id),
             sentence=told(each.sentence),
+            validated=clean(each.validated),
             held=tuple((name, held[text]) for name, text in each.held),
             pictures=tuple(one.but(words=told(one.words)) for one in each.pictures),
         )

@@ -16,6 +16,8 @@ from workbench.notes_data import Note
 FORBIDDEN = f"{LIGHT}forbidden"
 NUMBERS = ("steps", "guidance", "scheduler")
 """Fields of a draft that a note's first pair says."""
+SAID = "nothing: all that it says is said already"
+ALONE = "nothing: steps, guidance and scheduler are said already, or not by the notes of all these checkpoints"
 
 
 def start_from(note: Note, draft: Draft, *, varied: Collection[str] = ()) -> tuple[Draft, tuple[str, ...]]:
@@ -59,7 +61,8 @@ def start_sweep(sweep: Sweep, notes: Mapping[str, Note]) -> tuple[Sweep, tuple[s
     )
     wider = Axis(fields=(*walking.fields, *fields), values=values)
     told = tuple(
-        _line(note, [f"{name} {label(each[name])}" for name in fields]) for note, each in zip(own, numbers, strict=True)
+        _line(note, [f"{name} {label(each[name])}" for name in fields], nothing=ALONE)
+        for note, each in zip(own, numbers, strict=True)
     )
     return _over(sweep, sweep.base, [wider if axis is walking else axis for axis in sweep.axes]), told
 
@@ -71,8 +74,8 @@ def checkpoints_of(sweep: Sweep) -> tuple[str, ...]:
     return tuple(dict.fromkeys(walking)) or (sweep.base.checkpoint,)
 
 
-def _line(note: Note, told: Sequence[str]) -> str:
-    said = ", ".join(filter(None, told)) or "nothing: all that it says is said already"
+def _line(note: Note, told: Sequence[str], *, nothing: str = SAID) -> str:
+    said = ", ".join(filter(None, told)) or nothing
     return f"from the note of {note.checkpoint} ({note.day}): {said}"
 
 

@@ -13,6 +13,7 @@ import tomlkit
 from pipelines.errors import InputError
 from pipelines.frozen import Frozen
 from sweeps.findings import Shown
+from sweeps.ranges import many
 from workbench.notes_data import Note, NoteEvidence, Pair, Window
 
 HEAD = (
@@ -105,7 +106,7 @@ def summary(note: Note) -> tuple[tuple[str, str], ...]:
 def circumstances(each: NoteEvidence) -> str:
     """On what, with what and when a piece of evidence was seen, on one line."""
     count = f"n = {each.n}" if each.n else ""
-    votes = f"{each.votes} blind vote{'s'[: each.votes != 1]}" if each.votes else "no votes"
+    votes = many(each.votes, "blind vote") if each.votes else "no votes"
     versions = ", ".join(f"{name} {number}" for name, number in each.versions)
     parts = [f"run {each.run}", count, votes, ", ".join(each.devices), versions, each.date[:10], each.imported]
     return "; ".join(filter(None, parts))

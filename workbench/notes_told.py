@@ -1,6 +1,7 @@
 """A note as the command line tells it: rows, evidence, how far to trust it. Knows nothing about what changes it."""
 
 import itertools
+import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,8 +15,8 @@ from workbench import notes, notes_text
 from workbench.notes import Difference, Note
 from workbench.read_command import shown
 
-LABEL, WIDE = 18, 110
-"""Columns before a value, and of a line of text."""
+LABEL, MOST_WIDE = 18, 110
+"""Columns before a value, and of a line of text at most."""
 
 
 def canonical(name: str) -> str:
@@ -78,9 +79,11 @@ def changes(found: Sequence[Difference]) -> list[dict[str, Any]]:
 
 
 def _row(name: str, text: str) -> str:
-    wide = WIDE - LABEL - 2
+    wide = max(LABEL, min(MOST_WIDE, shutil.get_terminal_size().columns) - LABEL - 2)
     wrapped = (textwrap.wrap(line, wide, break_long_words=False, break_on_hyphens=False) for line in text.splitlines())
     lines = list(itertools.chain(*wrapped)) or [""]
+    if len(name) >= LABEL:  # a file's name
+        return "\n".join([f"  {name}", *(f"  {'':<{LABEL}}{line}" for line in lines)])
     return "\n".join(f"  {name if at == 0 else '':<{LABEL}}{line}" for at, line in enumerate(lines))
 
 

@@ -12,6 +12,7 @@ from pipelines.errors import Cancelled, InputError
 from sweeps import marks as marking
 from sweeps import shelf
 from sweeps.marks import FAULTS, Mark
+from sweeps.ranges import many
 from sweeps.shelf import RunInfo, Trashed
 from workbench.sweep_commands import RUNS
 
@@ -80,10 +81,10 @@ def runs_empty_trash(
     size = _megabytes(sum(each.bytes for each in lying))
     if lying and not yes:
         named = ", ".join(each.name for each in lying)
-        if not typer.confirm(f"delete {_many(lying)} for good ({size}): {named}?", err=True):
+        if not typer.confirm(f"delete {many(len(lying), 'run')} for good ({size}): {named}?", err=True):
             raise Cancelled("nothing is deleted; the runs stay in the trash")
     gone = shelf.empty_trash(runs.expanduser())
-    _tell({"runs": len(lying), "bytes": gone}, f"{_many(lying)} deleted, {_megabytes(gone)} freed", as_json)
+    _tell({"runs": len(lying), "bytes": gone}, f"{many(len(lying), 'run')} deleted, {_megabytes(gone)} freed", as_json)
 
 
 def runs_export(
@@ -178,7 +179,7 @@ def _print_trash(lying: Sequence[Trashed], as_json: bool) -> None:
         return
     for each in lying:
         typer.echo(f"{each.folder.name}  {_megabytes(each.bytes)}")
-    typer.echo(f"{_many(lying)} in the trash, {_megabytes(sum(each.bytes for each in lying))}")
+    typer.echo(f"{many(len(lying), 'run')} in the trash, {_megabytes(sum(each.bytes for each in lying))}")
 
 
 def _again(gone: Trashed) -> str:
@@ -187,10 +188,6 @@ def _again(gone: Trashed) -> str:
 
 def _tell(values: dict[str, Any], text: str, as_json: bool) -> None:
     typer.echo(json.dumps(values, default=str, ensure_ascii=False) if as_json else text)
-
-
-def _many(lying: Sequence[Trashed]) -> str:
-    return "1 run" if len(lying) == 1 else f"{len(lying)} runs"
 
 
 def _megabytes(size: int) -> str:

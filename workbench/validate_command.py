@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from sweeps.degraded import Pixels
-    from sweeps.staged import Judged
+    from sweeps.staged import Judged, Play
     from sweeps.validation import Looked, Tried
 
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -158,11 +158,17 @@ def _head(trial: Trial, names: Sequence[str]) -> str:
 def _plays(plays: "Sequence[Judged]") -> str:
     head = "| staged sweep | truth | what the finder said | right within a step |\n|---|---|---|---|\n"
     rows = [
-        f"| {each.play.name} | {' to '.join(f'{end:g}' for end in each.play.truth) or 'nothing'} | {each.said} | "
-        f"{'yes' if each.is_right else '**no**'} |"
+        f"| {each.play.name} | {_truth(each.play)} | {each.said} | {'yes' if each.is_right else '**no**'} |"
         for each in plays
     ]
     return head + "\n".join(rows)
+
+
+def _truth(play: "Play") -> str:
+    if not play.truth:
+        return "nothing"
+    low, high = play.truth
+    return " ".join([*([f"from {low:g}"] if low else []), *([f"to {high:g}"] if high else [])])
 
 
 def _votes(voted: Voted) -> str:

@@ -2,7 +2,8 @@
 
 GET  /api/advice/runs/RUN/KEY      steps for a picture of a run; "first" is the place of the one to take
 GET  /api/advice/pictures/ID       the same for a picture that is open in the Face tab
-POST either, {"step": N}           queue that step's job: {"run", "job", "cells"}
+POST either, {"step": N, "problem": its words}   queue that step's job: {"run", "job", "cells"}; 422 where it says
+                                   something else by now, as after measuring
 """
 
 from collections.abc import Callable
@@ -79,15 +80,18 @@ def _told(where: Callable[[Request], Path]) -> Callable[[Request], Response]:
 def _begun(where: Callable[[Request], Path], site: Site) -> Callable[[Request], Any]:
     async def begun(request: Request) -> Response:
         said = uploads.words(await uploads.body(request.stream(), WORDS_BYTES))
-        return _json(await run_in_threadpool(_begin, site, where(request), said.get("step")))
+        return _json(await run_in_threadpool(_begin, site, where(request), said))
 
     return begun
 
 
-def _begin(site: Site, file: Path, number: object) -> dict[str, Any]:
+def _begin(site: Site, file: Path, said: dict[str, Any]) -> dict[str, Any]:
     facts, _, advice = advised(file)
+    number = said.get("step")
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(advice):
         raise InputError(f"step {str(number)[:20]} is none of this advice; there are 0 to {len(advice) - 1}")
+    if advice[number].problem != said.get("problem"):
+        raise InputError(f"step {number} of this advice is another by now; open the advice again")
     job = advice[number].job
     if job is None:
         raise InputError(f"step {number} has nothing to do; read what it says")

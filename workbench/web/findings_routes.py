@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from pipelines.errors import InputError
 from pipelines.frozen import Frozen
-from sweeps import measure, votes
+from sweeps import journal, measure, votes
 from sweeps.prepare import SWEEP
 from workbench import findings_next
 from workbench.findings_answers import answer
@@ -113,9 +113,9 @@ class _Desk:
 
 
 def _stamp(run: Path) -> str:
-    """Changes when pictures, measures, votes or the sweep do; reads no file."""
+    """Changes when pictures, measures, votes, the sweep or what failed do; reads no file."""
     seen = []
-    for name in (SWEEP, votes.NAME, "pictures", measure.FOLDER):
+    for name in (SWEEP, journal.NAME, votes.NAME, "pictures", measure.FOLDER):
         try:
             told = (run / name).stat()
         except OSError:

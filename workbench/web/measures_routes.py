@@ -2,7 +2,7 @@
 
 GET  /api/runs/RUN/measures        every picture's figures, and what they mean; 304 while nothing changed
 POST /api/runs/RUN/measures        {"again": false} measures what is missing (true: all) in the background; 202, or 409
-                                   while another run is measured
+                                   while another run is measured, or where this one is being made: its worker does it
 POST /api/runs/RUN/measures/stop   ends it; what is measured is kept
 """
 
@@ -38,7 +38,7 @@ class Wanted(Frozen):
 
 def routes(site: Site, measuring: Measure = measure_run) -> list[BaseRoute]:
     """Reading and making the measures of a run; `measuring` makes them."""
-    work = _Work(measuring)
+    work = _Work(measuring, is_made=lambda run: _is_made(site, run))
 
     def read(request: Request) -> Response:
         run = _run(site.runs, request)
@@ -75,6 +75,11 @@ def _run(runs: Path, request: Request) -> Path:
     return folder
 
 
+def _is_made(site: Site, run: Path) -> bool:
+    job = site.queue.of(run)
+    return job is not None and job.state == "running"
+
+
 def _answer(work: "_Work", run: Path, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     is_measuring, fault = work.of(run)
     told = answer(run, is_measuring=is_measuring, fault=fault)
@@ -85,15 +90,17 @@ def _answer(work: "_Work", run: Path, *, status: int = 200, headers: dict[str, s
 class _Work:
     """The one run that is measured at a time, on a thread; its processes are other ones, and end with the server."""
 
-    def __init__(self, measuring: Measure) -> None:
-        self._measuring = measuring
+    def __init__(self, measuring: Measure, *, is_made: Callable[[Path], bool]) -> None:
+        self._measuring, self._is_made = measuring, is_made
         self._lock = threading.Lock()
         self._run: Path | None = None
         self._over = threading.Event()
         self._faults: dict[Path, str] = {}
 
     def begin(self, run: Path, wanted: Wanted) -> None:
-        """Start, or go on with what is begun already; raises BusyError while another run is measured."""
+        """Start, or go on with what is begun already; raises BusyError while another one is, or this is made."""
+        if self._is_made(run):
+            raise BusyError(f"{run.name} is being made, and its pictures are measured as they come")
         with self._lock:
             if self._run == run:
                 return
@@ -110,9 +117,10 @@ class _Work:
                 self._over.set()
 
     def of(self, run: Path) -> tuple[bool, str]:
-        """Whether this run is measured now, and why it ended before its time when it last was."""
+        """Whether this run is measured now, here or by its worker, and why it ended early when it last was here."""
+        is_made = self._is_made(run)
         with self._lock:
-            return self._run == run, self._faults.get(run, "")
+            return is_made or self._run == run, self._faults.get(run, "")
 
     def stamp(self, run: Path) -> str:
         """Changes whenever the answer about a run does: files of measures and pictures come by new names."""

@@ -1,4 +1,4 @@
-"""The page: a header, seven tabs, and the bridge by which one tab hands a picture to another.
+"""The page: a header, eight tabs, and the bridge by which one tab hands a picture to another.
 
 Knows nothing about what is in a tab, and loads no torch.
 """
@@ -11,10 +11,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is read: it wo
 
 import gradio as gr
 
-from workbench.web.brief import NAMES
 from workbench.web.component import component
+from workbench.web.notes_fill import Given
 from workbench.web.site import Site
-from workbench.web.tabs import compare, create, doctor, face, models, runs, sweep
+from workbench.web.tabs import compare, create, doctor, face, models, notes, runs, sweep
 
 ASSETS = Path(__file__).parent
 QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -38,6 +38,8 @@ def page(site: Site) -> gr.Blocks:
                 compare.build(site)
             with gr.Tab("Runs", id="runs", elem_id="tab-runs"):
                 runs.build(site)
+            with gr.Tab("Notes", id="notes", elem_id="tab-notes"):
+                noted = notes.build(site)
             with gr.Tab("Models", id="models", elem_id="tab-models"):
                 listed = models.build(site)
             with gr.Tab("Doctor", id="doctor", elem_id="tab-doctor"):
@@ -51,11 +53,11 @@ def page(site: Site) -> gr.Blocks:
                 return made.asked(toml)
             return made.handed(target, site, run, key)
 
-        def chosen(event: gr.EventData) -> str:
-            return str(event._data["name"])
-
-        bridge.hand(handed, outputs=[*made.inputs], **QUICK)
-        listed.use(chosen, outputs=[made.inputs[NAMES.index("checkpoint")]], **QUICK)
+        said = bridge.hand(handed, outputs=[*made.inputs], **QUICK)
+        said.then(Given, outputs=made.from_notes, **QUICK)  # what a picture says is no note's
+        for part in (listed, noted):
+            form = [*made.inputs, made.from_notes]
+            part.use(made.used, inputs=form, outputs=form, **QUICK)
     return blocks
 
 

@@ -44,6 +44,7 @@ class Advice {
   say(text) { this.body.replaceChildren(make("p", { className: "sl-problem", role: "alert", text })); }
 
   show({ name, steps, first, note }) {
+    this.told = steps;
     const parts = steps.map((step, at) => this.step(step, at, at === first));
     const chosen = first ?? steps.length, later = parts.slice(chosen + 1);
     this.name.textContent = [name, note && `note of ${note}`].filter(Boolean).join(" · ");
@@ -102,7 +103,8 @@ class Advice {
   async make(step, button) {
     button.disabled = true;
     try {
-      const { run, cells } = await window.Sidelight.json(this.path, { method: "POST", body: { step } });
+      const body = { step, problem: this.told[step].problem };
+      const { run, cells } = await window.Sidelight.json(this.path, { method: "POST", body });
       this.leave(() => window.Sidelight.say(`${cells === 1 ? "1 picture is" : `${cells} pictures are`} queued.`,
         { label: "Show the run", action: () => window.Sidelight.open(run, { tab: "sweep" }) }));
     } catch (error) {

@@ -5,10 +5,11 @@
 
 import { make } from "./element.js";
 import { cardOf } from "./findings_card.js";
-import { STATES, checkpointsOf, count, headline } from "./findings_words.js";
+import { COUNTED, checkpointsOf, count, headline } from "./findings_words.js";
 
 const UNVARIED = "A finding is made of guidance, steps, schedulers or engines that vary, over several seeds.";
 const UNMEASURED = "Findings rest on measures of the skin. Nothing of this run is measured yet.";
+const EARLY = "Nothing can be said yet: pictures are still being measured.";
 const SHOWN_UNSETTLED = 1, UNSETTLED = "unsettled";
 const DEFAULTS = { // a button whose handler is missing is not there
   canFold: false,
@@ -72,13 +73,13 @@ class FindingsPanel {
   drawHead() {
     const { findings, progress: { measured, of, is_measuring: isMeasuring, fault } } = this.told;
     const all = findings?.findings ?? [];
-    const counts = Object.entries(STATES).map(([state, word]) => {
+    const counts = Object.entries(COUNTED).map(([state, word]) => {
       const number = all.filter((each) => each.state === state).length;
-      return number && `${number} ${word.toLowerCase()}`;
+      return number && `${number} ${word}`;
     });
-    this.line.textContent = findings ? headline(findings.findings) : "";
+    this.line.textContent = findings ? headline(all, { isMeasuring }) : "";
     this.line.title = this.line.textContent;
-    const how = isMeasuring ? `measuring, ${measured} of ${of}` : `${measured} of ${of} measured`;
+    const how = isMeasuring ? `measuring: ${measured} of ${of} so far` : `${measured} of ${of} measured`;
     const votes = findings?.votes ? count(findings.votes, "blind vote") : "";
     this.about.textContent = [...counts, how, fault, votes].filter(Boolean).join(" · ");
     const at = [...this.actions.children].indexOf(document.activeElement);
@@ -90,7 +91,7 @@ class FindingsPanel {
     const { findings, command, can_add: canAdd, time, progress } = this.told, { options } = this;
     const button = (text, act, title = "", className = "") =>
       make("button", { type: "button", text, title, className, onclick: () => this.act(act) });
-    const left = progress.is_measuring ? 0 : progress.of - progress.measured;
+    const isOver = !progress.is_measuring, left = isOver ? progress.of - progress.measured : 0;
     const told = findings?.findings.filter(({ state }) => state !== "none") ?? [];
     const checkpoints = [...new Set(told.flatMap(checkpointsOf))];
     const keep = (name) => button(checkpoints.length > 1 ? `Keep for ${name}` : "Keep as note",
@@ -98,8 +99,8 @@ class FindingsPanel {
     const adding = "Adds exactly the cells that would settle what is open, and queues them";
     return [
       ...(options.onMeasure && left ? [button(`Measure ${count(left, "picture")}`, options.onMeasure)] : []),
-      ...(options.onKeep ? checkpoints.map(keep) : []),
-      ...(options.onAdd && canAdd ? [button(`Add these ${count(canAdd, "cell")}`, options.onAdd,
+      ...(options.onKeep && isOver ? checkpoints.map(keep) : []),
+      ...(options.onAdd && canAdd && isOver ? [button(`Add these ${count(canAdd, "cell")}`, options.onAdd,
         [adding, time].filter(Boolean).join("; "))] : []),
       ...(options.onVote && progress.of > 1 ? [button("Vote blind", options.onVote,
         "Two pictures without their settings: say which skin you would keep")] : []),
@@ -112,10 +113,12 @@ class FindingsPanel {
     const acts = { open: (keys) => this.options.onOpen(keys), advice: this.options.onAdvice };
     const about = { ...this.told, folds: this.folds };
     const quiet = (text) => make("p", { className: "sl-quiet", text });
-    if (!findings || !findings.measured) return this.cards.replaceChildren(quiet(UNMEASURED));
+    const { is_measuring: isMeasuring } = this.told.progress, unvaried = isMeasuring ? EARLY : UNVARIED;
+    if (!findings?.measured) return this.cards.replaceChildren(quiet(isMeasuring ? EARLY : UNMEASURED));
     const cards = this.parted(findings.findings, (each) => cardOf({ ...each, id: idOf(each) }, about, acts));
-    const foot = [this.told.why_not, findings.validated].filter(Boolean).map(quiet);
-    this.cards.replaceChildren(...(cards.length ? cards : [quiet(UNVARIED)]), ...foot);
+    const why = this.told.why_not && `No cells can be added: ${this.told.why_not}`;
+    const foot = [why, findings.validated].filter(Boolean).map(quiet);
+    this.cards.replaceChildren(...(cards.length ? cards : [quiet(unvaried)]), ...foot);
   }
 
   // What was found comes first; many that were not are folded together.

@@ -95,7 +95,7 @@ function foldsOf({ id, cautions, additions }, { folds }) {
   };
   const cells = additions.reduce((sum, each) => sum + each.count, 0);
   const asked = additions.map((each) => make("li", {}, make("b", { text: `${valuesOf(each)} ` }),
-    make("span", { text: `${count(each.count, "cell")}. ${each.why}` })));
+    make("span", { text: `${count(each.count, "cell")}: ${each.why}` })));
   const warned = cautions.map((text) => make("li", { text }));
   return [
     cautions.length && fold("cautions", count(cautions.length, "caution"), warned),

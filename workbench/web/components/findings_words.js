@@ -3,6 +3,7 @@
 import { numberText, wordsOf } from "./overlay_scale.js";
 
 export const STATES = { found: "Found", open: "Open", none: "No finding" };
+export const COUNTED = { found: "found", open: "open", none: "without a finding" };
 export const KINDS = {
   "guidance-window": "Guidance window", "step-plateau": "Step plateau", scheduler: "Schedulers", engine: "Engines",
 };
@@ -44,9 +45,10 @@ export function valuesOf({ values }) {
   return values.map(([name, list]) => `${wordsOf(name)} ${list.map(String).join(", ")}`).join(" × ");
 }
 
-// One line for all of them.
-export function headline(findings) {
-  if (!findings.length) return "nothing to find in what was varied";
-  return findings.map(({ state, kind, sentence }) =>
+// One line for all of them. What is said while pictures are measured may change.
+export function headline(findings, { isMeasuring }) {
+  if (!findings.length) return isMeasuring ? "" : "nothing to find in what was varied";
+  const said = findings.map(({ state, kind, sentence }) =>
     (state === "none" ? `${KINDS[kind]}: no finding.` : sentence)).join("  ");
+  return isMeasuring ? `So far: ${said}` : said;
 }

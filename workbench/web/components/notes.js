@@ -24,13 +24,14 @@ export class NotesPanel {
   // ---- once
 
   build() {
-    const button = (text, title, onclick, more = {}) => make("button", { type: "button", text, title, onclick, ...more });
+    const button = (text, title, onclick, more = {}) =>
+      make("button", { type: "button", text, title, onclick, ...more });
     this.file = make("input", { type: "file", accept: ".zip,.toml", hidden: true, tabIndex: -1 });
     this.file.onchange = () => this.import(this.file.files[0]);
     const title = make("b", { text: "Notes" });
     this.list = make("div", { className: "sl-note-list", role: "listbox", ariaLabel: "Checkpoints that have a note",
       tabIndex: 0 });
-    const left = make("aside", { className: "sl-notes-left" }, make("header", { className: "sl-tools" }, title,
+    const left = make("aside", { className: "sl-notebook-left" }, make("header", { className: "sl-tools" }, title,
       make("span", { className: "sl-push" }), button("Import", "A note that somebody sent; or drop it anywhere here",
         () => this.file.click()), this.file), this.list);
     this.title = make("h2");
@@ -45,15 +46,15 @@ export class NotesPanel {
     this.path = make("code", { className: "sl-note-path", title: "The note's file" });
     this.problem = make("p", { className: "sl-problem", role: "alert", hidden: true });
     this.place = make("div", { className: "sl-note-place" });
-    this.right = make("section", { className: "sl-notes-right", ariaLabel: "The note" }, this.head, this.problem,
+    this.right = make("section", { className: "sl-notebook-right", ariaLabel: "The note" }, this.head, this.problem,
       this.place, make("footer", {}, this.path));
     this.empty = make("div", { className: "sl-note-empty", hidden: true }, make("b", { text: "No notes yet" }),
       ...EMPTY.map((text) => make("p", { text })), make("div", { className: "sl-note-acts" },
         button("Open Sweep", "Vary guidance or steps", () => this.acts.sweep(), { className: "sl-main" }),
         button("Import a note", "That somebody sent", () => this.file.click())));
-    const over = { className: "sl-notes-over", text: "Drop a note that somebody sent", hidden: true };
+    const over = { className: "sl-notebook-over", text: "Drop a note that somebody sent", hidden: true };
     this.over = make("div", over);
-    this.root = make("div", { className: "sidelight sl-notes" }, left, this.right, this.empty, this.over);
+    this.root = make("div", { className: "sidelight sl-notebook" }, left, this.right, this.empty, this.over);
   }
 
   watch() {
@@ -209,10 +210,9 @@ export class NotesPanel {
     this.file.value = "";
     if (!file) return;
     try {
-      const told = await this.source.read(file, {});
-      const take = await this.askImport(file.name, told);
+      const { told, take } = await this.askImport(file);
       if (!take) return;
-      await this.source.read(file, { take });
+      await this.source.read(file, { take, as: told.checkpoint });
       this.past = [];
       await this.look(told.checkpoint);
       this.say(`Kept as the note of ${told.checkpoint}.`);
@@ -221,11 +221,21 @@ export class NotesPanel {
     }
   }
 
-  askImport(name, { checkpoint, is_new: isNew, rows, differences, conflicts, trust }) {
+  // Asks anew where the checkpoint is called otherwise here. Answers {told, take}; `take` is null where it was left.
+  async askImport(file, as = "") {
+    const told = await this.source.read(file, { as });
+    const name = make("input", { type: "text", value: told.checkpoint, spellcheck: false });
+    const take = await this.askTake(file.name, told, name);
+    const other = name.value.trim();
+    return take && other && other !== told.checkpoint ? this.askImport(file, other) : { told, take };
+  }
+
+  askTake(from, { checkpoint, is_new: isNew, rows, differences, conflicts, trust }, name) {
     const lines = rows.flatMap(([field, text]) => [make("dt", { text: field }), make("dd", { text })]);
     const lead = isNew ? "You have no note of this checkpoint." : differences.length ? ""
       : "Your note says all of it already.";
-    const more = [make("p", { className: "sl-quiet", text: `from ${name}` }), make("dl", {}, ...lines)];
+    const called = make("label", { className: "sl-note-called" }, make("span", { text: "Checkpoint here" }), name);
+    const more = [make("p", { className: "sl-quiet", text: `from ${from}` }), called, make("dl", {}, ...lines)];
     if (trust.length) more.push(make("h3", { text: "Before you trust it" }), make("ul", {},
       ...trust.map((text) => make("li", { text }))));
     if (lead) more.push(make("p", { text: lead }));
@@ -239,8 +249,8 @@ function rowOf({ checkpoint, day, line, is_here: isHere, fault }, at, isChosen) 
   const tag = isHere ? [] : [make("span", { className: "sl-tag", text: "not here", title: "Not on this disk" })];
   const title = make("div", { className: "sl-note-name" }, make("b", { text: checkpoint }), ...tag,
     make("span", { className: "sl-quiet sl-note-day", text: day }));
-  const row = make("div", { role: "option", id: `sl-note-row-${at}`, className: "sl-note-row", ariaSelected: String(isChosen) },
-    title, make("div", { className: fault ? "sl-problem sl-clip" : "sl-quiet sl-clip", text: fault ? "cannot be read" : line,
-      title: fault || line }));
-  return row;
+  const told = make("div", { className: `sl-clip ${fault ? "sl-problem" : "sl-quiet"}`, title: fault || line,
+    text: fault ? "cannot be read" : line });
+  return make("div", { role: "option", id: `sl-note-row-${at}`, className: "sl-note-row",
+    ariaSelected: String(isChosen) }, title, told);
 }

@@ -98,7 +98,7 @@ export class Overlay {
   draw() {
     const values = this.name ? Object.values(this.told.cells).map(({ values }) => values[this.name]) : [];
     const numbers = values.filter(Number.isFinite);
-    this.scale = numbers.length ? scaleOf(numbers) : null;
+    this.scale = numbers.length ? scaleOf(numbers, this.measure) : null;
     this.grid.redraw(this.grid.boxes.keys());
     this.drawScale();
     this.lay();

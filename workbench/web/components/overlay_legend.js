@@ -60,7 +60,7 @@ export class OverlayLegend {
   drawProgress({ measured, of, is_measuring: isMeasuring }) {
     const left = of - measured;
     const far = `${measured} of ${of}`;
-    this.progress.textContent = isMeasuring ? `measuring, ${far}` : left ? `${far} measured` : "";
+    this.progress.textContent = isMeasuring ? `measuring: ${far} so far` : left ? `${far} measured` : "";
     this.start.hidden = isMeasuring || !left || !this.canMeasure;
   }
 }

@@ -6,14 +6,18 @@ const STOPS = [[65, 105, 177], [115, 135, 164], [163, 164, 142], [211, 195, 102]
 const TRIMMED_FROM = 20; // with so many pictures, a share of them at either end may lie beyond the scale
 const TRIMMED = 0.02;
 const LEVELS = 4;
+const LEAST = 0.1; // of the range of photographs: less is within the noise of measuring, and must not look like a change
 const ROUND = [1, 2, 5, 10];
 
-// `values` are numbers, at least one; answers {low, high, isTrimmed: [at the low end, at the high end], levels}.
-export function scaleOf(values) {
+// `values` are numbers, at least one, `photographs` {low, high}, by which a scale is never too fine; answers
+// {low, high, isTrimmed: [at the low end, at the high end], levels}.
+export function scaleOf(values, photographs = { low: 0, high: 0 }) {
   const sorted = [...values].sort((a, b) => a - b);
   const cut = sorted.length < TRIMMED_FROM ? 0 : Math.floor(TRIMMED * sorted.length);
-  const [low, high] = [sorted[cut], sorted.at(-1 - cut)];
-  const isTrimmed = [sorted[0] < low, sorted.at(-1) > high];
+  const ends = [sorted[cut], sorted.at(-1 - cut)];
+  const isTrimmed = [sorted[0] < ends[0], sorted.at(-1) > ends[1]];
+  const missing = Math.max(0, LEAST * (photographs.high - photographs.low) - (ends[1] - ends[0]));
+  const [low, high] = [ends[0] - missing / 2, ends[1] + missing / 2];
   return { low, high, isTrimmed, levels: levelsOf(low, high) };
 }
 

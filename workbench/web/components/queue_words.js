@@ -1,5 +1,6 @@
 // Jobs of the queue in words, for the queue and the pill alike. Knows nothing about elements or about the server.
 
+export const FINISHING = "measuring, then the report"; // every picture is whole, and the job still runs
 const STATES = {
   waiting: "waits", running: "runs", paused: "paused", done: "done", failed: "failed", cancelled: "cancelled",
 };
@@ -21,6 +22,7 @@ export function countOf(job) {
 }
 
 export function leftOf(job) {
+  if (job.state === "running" && job.cells && job.done + job.failed >= job.cells) return FINISHING;
   const isKnown = job.state === "running" && job.seconds_left !== null;
   return isKnown ? `${duration(job.seconds_left)} left` : "";
 }

@@ -2,6 +2,7 @@
 // routes: what is wished is told to whoever mounts it.
 
 import { make } from "./element.js";
+import { FINISHING } from "./queue_words.js";
 
 const BUTTONS = [
   ["pause", "Pause"], ["resume", "Resume"], ["after this cell", "Stop after this cell"], ["cancel", "Cancel"],
@@ -43,7 +44,8 @@ export class RunLine {
     this.root.hidden = false;
     this.bar.style.transform = `scaleX(${cells ? done / cells : 0})`;
     Object.assign(this.meter, { ariaValueMin: "0", ariaValueMax: String(cells), ariaValueNow: String(done) });
-    const left = this.job?.state === "running" && !this.job.wish ? timeOf(this.job.seconds_left) : "";
+    const isMaking = this.job?.state === "running" && !this.job.wish && done + failed < cells;
+    const left = isMaking ? timeOf(this.job.seconds_left) : "";
     const state = stateOf(this.job, { cells, done, failed, session });
     const words = [`${done} of ${cells}`, failed ? `${failed} failed` : "", state, left];
     this.told.textContent = words.filter(Boolean).join(" · ");
@@ -56,7 +58,7 @@ export class RunLine {
 
 function stateOf(job, { cells, done, failed, session }) {
   if (job?.wish) return WISHED[job.wish];
-  if (job?.state === "running") return "running";
+  if (job?.state === "running") return done + failed < cells ? "running" : FINISHING;
   if (job?.state === "waiting") return "waiting in the queue";
   if (job?.state === "paused" || job?.state === "cancelled") return job.state;
   if (done === cells) return "done";

@@ -2,6 +2,7 @@
 // Knows nothing about routes. A result: what `sweeps.votes_result.VotesResult` says.
 
 import { choice, make, press, typed } from "./element.js";
+import { wordsOf } from "./overlay_scale.js";
 import { many } from "./shelf_find.js";
 
 const percent = (share) => `${Math.round(100 * share)} %`;
@@ -41,7 +42,7 @@ function ranking({ settings, votes, equal }) {
 
 function follows(found) {
   const rows = found.map((each) => make("li", { className: each.wanted ? "" : "sl-by-chance" },
-    make("span", { className: "sl-name", text: each.measure }),
+    make("span", { className: "sl-name", text: wordsOf(each.measure) }),
     interval(each.share.value, each.share),
     make("b", { text: percent(each.share.value) }),
     make("span", { className: "sl-quiet", text: range(each.share) }),

@@ -2,6 +2,7 @@
 
 import "../components/advice.js";
 import "../components/findings.js";
+import { keepNote } from "../components/note_keep.js";
 import "../components/vote.js";
 import { forget, known, measure } from "./run_findings.js";
 
@@ -32,9 +33,7 @@ export function findingsPanel(element, { isTold = false, ...options } = {}) {
       page.say(`${cells === 1 ? "1 cell is" : `${cells} cells are`} added to this run, in the queue as job ${job}.`);
     },
     onKeep: async (checkpoint) => {
-      await page.json("/api/notes/keep", { method: "POST", body: { run, checkpoint } });
-      again();
-      page.say(`Kept as the note of ${checkpoint}: Create and Sweep start from it.`);
+      if (await keepNote({ run, checkpoint, say: page.say, onShow: page.showNote })) again();
     },
     onAdvice: (key) => window.SidelightAdvice.open({ run, key }),
     onVote: () => window.SidelightVote.open({ run, onClose: (isChanged) => { if (isChanged) again(); } }),

@@ -2,7 +2,6 @@
 
 import "./page.js";
 
-const NOTHING = { edition: "", measured: 0, of: 0, is_measuring: false, measures: [], cells: {} };
 const AGAIN_MS = 15_000;
 const last = new Map(); // by run: {told, at, findings}
 
@@ -11,9 +10,9 @@ const ask = (run, rest, more) => window.Sidelight.json(`/api/runs/${encodeURICom
 // {measures, findings}; findings are null where there are none. They take the server a second, so they are asked for
 // when other pictures are measured, not at every one while that goes on; and now and then, as votes change them too.
 export async function known(run) {
-  const measures = await ask(run, "measures").catch(() => NOTHING);
+  const measures = await ask(run, "measures");
   const { edition, measured, of, is_measuring: isMeasuring } = measures;
-  const told = JSON.stringify([edition, of, isMeasuring, isMeasuring && before(run).findings ? 0 : measured]);
+  const told = JSON.stringify([edition, isMeasuring, ...(isMeasuring && before(run).findings ? [] : [of, measured])]);
   const { findings, at, told: earlier } = before(run);
   if (earlier === told && Date.now() - at < AGAIN_MS) return { measures, findings };
   const found = measured ? await ask(run, "findings").catch(() => findings) : null;

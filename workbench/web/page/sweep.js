@@ -82,6 +82,8 @@ class SweepTab {
     const form = make("form", { className: "sl-sweep-form", ariaLabel: "New sweep" },
       make("div", { className: "sl-scroll" }, this.builder.root), foot);
     form.onsubmit = (event) => event.preventDefault();
+    this.noted = make("div", { className: "sl-one-line", role: "note", hidden: true });
+    this.builder.baseLine.after(this.noted);
     this.left = make("aside", { className: "sl-sweep-left" }, head, form, this.file);
   }
 
@@ -191,6 +193,7 @@ class SweepTab {
     if (outlook) {
       this.builder.tell(outlook);
       this.outlook.tell(outlook);
+      this.hearNote(answer.note);
     }
     if (built) {
       this.builder.fill(built);
@@ -203,6 +206,20 @@ class SweepTab {
     }
     this.sendNext();
     if (started) this.ask();
+  }
+
+  // What Create took from its checkpoint's note; and its window and plateau as examples of what to vary.
+  hearNote({ line = {}, examples = {} } = {}) {
+    const { text = "", note = "", more = [] } = line;
+    this.noted.hidden = !text;
+    const show = make("button", { type: "button", text: "Note", hidden: !note });
+    show.onclick = () => window.Sidelight.showNote(note);
+    this.noted.replaceChildren(make("span", { text }), show, ...more.map((each) => make("small", { text: each })));
+    this.noted.classList.toggle("sl-has-more", more.length > 0);
+    for (const row of this.builder.rows) {
+      const example = examples[row.value().field];
+      if (example) row.text.placeholder = `${example}, by the note`;
+    }
   }
 
   // ---- the run

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from pydantic import JsonValue
 
 from pipelines.errors import InputError
-from workbench.web import advice_fill
+from workbench.web import advice_fill, notes_fill
 from workbench.web import brief as meaning
 from workbench.web import offer as offering
 from workbench.web.brief import NAMES, Brief, Past
 from workbench.web.component import component
 from workbench.web.last import Last
+from workbench.web.notes_fill import Given
 from workbench.web.site import Site
 from workbench.web.tabs import create_fill, create_form, create_words
 from workbench.web.tabs.create_form import Form
@@ -33,6 +35,8 @@ class Create:
 
     inputs: tuple[Any, ...]
     site: Site = field(repr=False)
+    from_notes: Any = field(repr=False)
+    """What notes filled in, kept beside the fields."""
 
     def given(self, *values: Any) -> dict[str, list[str]]:
         """The texts of the flags that the form stands for, by field, as `sweeps.sweep.from_flags` reads them.
@@ -57,6 +61,17 @@ class Create:
         except InputError:
             return updates({})
 
+    def noted(self, *values: Any) -> JsonValue:
+        """What the note of the form's checkpoint gave it, and values of axes that it makes worth trying."""
+        brief = Brief.of(values)
+        line = notes_fill.line(brief, offering.of(brief.checkpoint.strip(), self.site.lookup), self.site.lookup)
+        return {"line": line, "examples": dict(notes_fill.examples(brief.checkpoint))}
+
+    def used(self, event: gr.EventData, *values: Any) -> list[Any]:
+        """The form's fields, and what notes gave, after another tab chose the checkpoint {"name": ...}."""
+        *form, given = values
+        return create_words.started(form, str(event._data["name"]), given, self.site)
+
     def read(self, path: Path) -> list[Any]:
         """The form's fields after a picture of Sidelight or another tool; raises InputError if it says nothing."""
         return updates(create_fill.read(path).changes)
@@ -78,11 +93,13 @@ def build(site: Site) -> Create:
             stage = component("page/create.js", events=("made",), value={"demo": demo_words(site)}, name="create-stage")
     keeper = component("page/form.js", events=("ready", "seen", "dropped"), height="0", name="create-keeper")
     past = gr.State(Past(), time_to_live=HISTORY_SECONDS)
+    given = gr.State(Given(), time_to_live=HISTORY_SECONDS)
     desk = Desk(site, Last(site), create_fill.folders(site))
     _follow(form, keeper, past, desk)
-    _fill(form, keeper, past, desk)
+    _fill(form, keeper, past, given, desk)
+    _note(form, keeper, given, desk)
     _make(form, stage, desk)
-    return Create(form.inputs, site)
+    return Create(form.inputs, site, given)
 
 
 def _answers(form: Form, keeper: Any, past: Any) -> tuple[list[Any], list[Any]]:
@@ -102,7 +119,7 @@ def _follow(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
     gr.on(changes, desk.shaped, [*form.inputs], shaped, trigger_mode="always_last", **QUICK)
 
 
-def _fill(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
+def _fill(form: Form, keeper: Any, past: Any, given: Any, desk: Desk) -> None:
     """What fills fields beside a person's typing."""
     fields = form.fields
     form.lights.choose(desk.lit, None, [fields["light"], fields["light_fields"]], **QUICK)
@@ -115,10 +132,21 @@ def _fill(form: Form, keeper: Any, past: Any, desk: Desk) -> None:
     form.undo.click(desk.undone, past, [*form.inputs, past], **QUICK)
     keeper.dropped(desk.dropped, None, [form.was_read, *form.inputs], **QUICK)
     told, shaped = _answers(form, keeper, past)
-    restored = keeper.ready(desk.restored, [*form.inputs], [*form.inputs, keeper], **QUICK)
+    restored = keeper.ready(desk.restored, [*form.inputs], [*form.inputs, given, keeper], **QUICK)
     restored.then(desk.shaped, [*form.inputs], shaped, **QUICK).then(desk.told, [*form.inputs, past], told, **QUICK)
     seen = keeper.seen(desk.choices, None, fields["checkpoint"], **QUICK)
     seen.then(desk.shaped, [*form.inputs], shaped, **QUICK)
+
+
+def _note(form: Form, keeper: Any, given: Any, desk: Desk) -> None:
+    """What the checkpoint's note fills in once it is chosen, and the line that says so."""
+    noted = [form.fields[name] for name in create_words.NOTED]
+    changes = [each.change for each in noted]
+    gr.on(changes, desk.noted, [*form.inputs], form.note, trigger_mode="always_last", **QUICK)
+    chosen = form.fields["checkpoint"].input
+    chosen(desk.chosen, [*form.inputs, given], [*form.inputs, given], **QUICK)
+    keeper.dropped(desk.as_said, None, given, **QUICK)
+    keeper.seen(desk.noted, [*form.inputs], form.note, **QUICK)
 
 
 def _make(form: Form, stage: Any, desk: Desk) -> None:

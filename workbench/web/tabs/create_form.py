@@ -23,6 +23,7 @@ class Form:
 
     fields: dict[str, Any]
     state: Any
+    note: Any
     lights: Any
     readout: Any
     ratio: Any
@@ -48,6 +49,7 @@ def build(choices: list[tuple[str, str]], first: Offer) -> Form:
         choices, value=first.name, label="Checkpoint", allow_custom_value=True, elem_id="create-checkpoint"
     )
     state = component("page/line.js", height="auto")
+    note = component("page/line.js", height="auto", name="create-note")
     lights = component("page/lights.js", events=("choose",), height="auto")
     fields |= {"light": _hidden("light"), "light_fields": _hidden("light_fields")}
     fields["subject"] = _text("Who", 2, "a woman with short grey hair", visible=False)
@@ -76,7 +78,9 @@ def build(choices: list[tuple[str, str]], first: Offer) -> Form:
     fields |= {"start": _hidden("start"), "mask": _hidden("mask")}
     fields |= _advanced(first.fields)
     estimate, make, undo, refusal = _foot()
-    return Form(fields, state, lights, readout, ratio, start_zone, new_seed, estimate, make, undo, refusal, was_read)
+    return Form(
+        fields, state, note, lights, readout, ratio, start_zone, new_seed, estimate, make, undo, refusal, was_read
+    )
 
 
 def _foot() -> tuple[Any, Any, Any, Any]:

@@ -20,11 +20,13 @@ from pipelines.recipe import Recipe
 from workbench.jobs import INTERACTIVE
 from workbench.web import asking as queueing
 from workbench.web import brief as meaning
+from workbench.web import notes_fill
 from workbench.web import offer as offering
 from workbench.web import readout as reading
 from workbench.web.answers import one_line
 from workbench.web.brief import NAMES, Brief, Past
 from workbench.web.last import Last
+from workbench.web.notes_fill import Given
 from workbench.web.offer import Offer
 from workbench.web.pace import WHERE, demo_seconds
 from workbench.web.site import Site
@@ -33,6 +35,8 @@ from workbench.web.tabs.create_form import shaped
 
 SHAPED = ("subject", "prompt", "negative", "width", "height", "steps", "guidance", "scheduler", "true_guidance",
           "guidance_interval", "clip_skip", "spacing", "text_tokens")  # fmt: skip
+NOTED = ("checkpoint", "light", "light_fields", "prompt", "negative", "steps", "guidance", "scheduler")
+"""Fields on which it depends what is said of the checkpoint's note."""
 
 
 class Desk:
@@ -86,7 +90,21 @@ class Desk:
         """The checkpoints anew: something may have been downloaded."""
         return gr.update(choices=offering.choices())
 
+    def noted(self, *values: Any) -> dict[str, Any]:
+        """The line that says what comes from the checkpoint's note."""
+        brief = Brief.of(values)
+        return notes_fill.line(brief, self._offer(brief), self._site.lookup)
+
     # ---- filling it
+
+    def chosen(self, *values: Any) -> list[Any]:
+        """The fields that the note of the checkpoint changes that was just chosen, and what notes gave."""
+        *form, given = values
+        return started(form, Brief.of(form).checkpoint, given, self._site)
+
+    def as_said(self) -> Given:
+        """What a picture says is said: no note's value gives way for it."""
+        return Given()
 
     def lit(self, event: gr.EventData) -> tuple[str, str]:
         """Light and changed fields, as the drawings sent them."""
@@ -144,8 +162,11 @@ class Desk:
         kept = event._data.get("form")
         is_new = now == Brief(checkpoint=now.checkpoint)
         brief = Brief.kept(kept) if isinstance(kept, dict) else replace(meaning.FIRST, checkpoint=now.checkpoint)
-        fields = list(brief.values) if is_new else [gr.skip()] * len(NAMES)
-        return [*fields, {"is_ready": True}]
+        if not is_new or isinstance(kept, dict):
+            fields = list(brief.values) if is_new else [gr.skip()] * len(NAMES)
+            return [*fields, Given(), {"is_ready": True}]
+        first, given = notes_fill.filled(brief, Given(), self._offer(brief))
+        return [*first.values, given, {"is_ready": True}]
 
     # ---- making
 
@@ -189,6 +210,14 @@ class Desk:
         masked = ", with its mask" if brief.mask else ""
         told = f"{size.width} × {size.height}{masked}; 0.4 to 0.6 keeps the face"
         return {"url": create_fill.address(brief.start, self._site), "told": told}
+
+
+def started(form: Sequence[Any], checkpoint: str, given: Given, site: Site) -> list[Any]:
+    """The fields of a form whose checkpoint was just chosen, as its note changes them, and what notes gave."""
+    brief = replace(Brief.of(form), checkpoint=checkpoint)
+    filled, now = notes_fill.filled(brief, given, offering.of(checkpoint.strip(), site.lookup))
+    fields = zip(form, filled.values, strict=True)
+    return [*(gr.skip() if before == after else after for before, after in fields), now]
 
 
 def asking() -> dict[str, Any]:

@@ -75,6 +75,9 @@ class Base(Protocol):
     def given(self, *values: Any) -> dict[str, list[str]]:
         """The texts of flags by field; raises InputError."""
 
+    def noted(self, *values: Any) -> JsonValue:
+        """{"line", "examples"}: what a note gave the fields, and values of axes that it makes worth trying."""
+
 
 @dataclass(frozen=True)
 class SweepTab:
@@ -136,7 +139,8 @@ class _Desk:
             given = self._create.given(*values) if built.base is None else {}
         except SidelightError as error:
             return {"turn": turn, "refused": one_line(str(error))}
-        return {"turn": turn, "outlook": outlook(built, given, self._site.lookup).model_dump(mode="json")}
+        told = outlook(built, given, self._site.lookup).model_dump(mode="json")
+        return {"turn": turn, "outlook": told, "note": self._create.noted(*values) if built.base is None else {}}
 
     def start(self, event: gr.EventData, *values: Any) -> JsonValue:
         """Queue it behind what waits."""
