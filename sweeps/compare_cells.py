@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -82,7 +83,7 @@ class Group:
         """What is held, for a sentence: beside `ALWAYS_SAID` only what the run has several of."""
         return said(self.held, self.run)
 
-    @property
+    @cached_property
     def steps(self) -> tuple[float, ...]:
         """The axis's values, rising."""
         return tuple(sorted({float(getattr(each.recipe, self.axis)) for each in self.seen}))
@@ -98,18 +99,25 @@ class Group:
 
     def table(self, measure: str) -> Table:
         """The measure over blocks and steps; ratios as log2, `FACE` as 0 and 1. The mean where a place holds two."""
-        blocks = sorted({block_of(each) for each in self.seen})
-        rows, columns = {block: at for at, block in enumerate(blocks)}, {step: at for at, step in enumerate(self.steps)}
+        seeds, places = self._places
         found: dict[tuple[int, int], list[float]] = {}
-        for each in self.seen:
+        for each, place in zip(self.seen, places, strict=True):
             value = number(each, measure)
             if value is not None:
-                place = rows[block_of(each)], columns[float(getattr(each.recipe, self.axis))]
                 found.setdefault(place, []).append(value)
-        values = np.full((len(blocks), len(columns)), np.nan)
+        values = np.full((len(seeds), len(self.steps)), np.nan)
         for place, several in found.items():
-            values[place] = float(np.mean(several))
-        return Table(values, tuple(block[0] for block in blocks))
+            values[place] = sum(several) / len(several)
+        return Table(values, seeds)
+
+    @cached_property
+    def _places(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """The seed of every block, and block and step of every picture."""
+        own = [block_of(each) for each in self.seen]
+        blocks = sorted(set(own))
+        rows, columns = {block: at for at, block in enumerate(blocks)}, {step: at for at, step in enumerate(self.steps)}
+        at = (columns[float(getattr(each.recipe, self.axis))] for each in self.seen)
+        return tuple(block[0] for block in blocks), tuple(zip((rows[block] for block in own), at, strict=True))
 
 
 def number(seen: Seen, measure: str) -> float | None:

@@ -81,31 +81,47 @@ def tamed(table: Table) -> Table:
     """The table with wild values pulled in to `HUBER` standard deviations of where block and step put them.
 
     The place comes from a median polish, the deviation from the residuals' median: one picture in ten that came out
-    otherwise moves nothing. Fewer than `LEAST_BLOCKS` are left as they are.
+    otherwise moves nothing. Fewer than `LEAST_BLOCKS` of more than one value are left as they are.
     Source: Tukey 1977 (median polish), Huber 1981 (pseudo-values).
     """
     values = table.values
-    if len(values) < LEAST_BLOCKS:
+    crossed = _crossed(values)
+    if crossed.any(1).sum() < LEAST_BLOCKS:
         return table
     columns = np.zeros(values.shape[1])
     rows = np.zeros(values.shape[0])
     for _ in range(10):
-        rows = _medians(values - columns, axis=1)
+        rows, before = _medians(values - columns, axis=1), columns
         columns = _medians(values - rows[:, None], axis=0)
+        if np.array_equal(columns, before):
+            break
     fit = rows[:, None] + columns
     rest = values - fit
-    seen = np.isfinite(rest)
-    free = max(1, seen.sum() - seen.any(0).sum() - seen.any(1).sum() + 1)
-    width = MADS * float(np.median(np.abs(rest[seen]))) * math.sqrt(seen.sum() / free)
+    free = max(1, crossed.sum() - crossed.any(0).sum() - crossed.any(1).sum() + 1)
+    width = MADS * float(np.median(np.abs(rest[crossed]))) * math.sqrt(crossed.sum() / free)
     return replace(table, values=fit + np.clip(rest, -HUBER * width, HUBER * width)) if width else table
+
+
+def _crossed(values: Array) -> NDArray[np.bool_]:
+    """Which values can lie away from block + step: one that is alone in its block or its step fits itself, and says
+    nothing of how far others lie away.
+    """
+    seen = np.isfinite(values)
+    while True:
+        fewer = seen & (seen.sum(0) > 1) & (seen.sum(1, keepdims=True) > 1)
+        if (fewer == seen).all():
+            return seen
+        seen = fewer
 
 
 def _medians(values: Array, *, axis: int) -> Array:
     """Medians of what is there; 0 where nothing is."""
     counts = np.isfinite(values).sum(axis, keepdims=True)
     ordered = np.sort(np.where(np.isfinite(values), values, np.inf), axis)
-    halves = [np.take_along_axis(ordered, np.maximum(at, 0), axis) for at in ((counts - 1) // 2, counts // 2)]
-    return np.asarray(np.where(counts > 0, (halves[0] + halves[1]) / 2, 0.0).squeeze(axis))
+    ordered, there = (ordered if axis == 0 else ordered.T), counts.ravel()
+    lanes = np.arange(len(there))
+    halves = [ordered[np.maximum(at, 0), lanes] for at in ((there - 1) // 2, np.minimum(there // 2, len(ordered) - 1))]
+    return np.asarray(np.where(there > 0, (halves[0] + halves[1]) / 2, 0.0))
 
 
 def chances(tables: Mapping[str, Table]) -> Mapping[str, float]:

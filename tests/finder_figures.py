@@ -185,7 +185,7 @@ def compared(runs: int) -> Iterator[str]:
     """Lines about two schedulers: of other texture, and equal ones in ever more noise."""
     better = ((f"texture 32 % higher, {seeds} seeds", {"texture": 0.4}, World(), seeds) for seeds in (4, 6, 8))
     heavy = (("texture 32 % higher, heavy tails", {"texture": 0.4}, World(is_heavy=True), 8),)
-    equal = (
+    equal: Iterator[tuple[str, dict[str, float], World, int]] = (
         (f"equal, noise x {noise}, {seeds} seeds", {}, World(noise=noise), seeds)
         for noise in (1, 3)
         for seeds in (3, 6)

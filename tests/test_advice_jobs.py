@@ -300,6 +300,8 @@ def test_do_refuses_what_a_person_must_put_in_first(tmp_path: Path) -> None:
         command_of(file, "--do")
     with pytest.raises(InputError, match="nothing to do"):
         command_of(saved(tmp_path, np.full((99, 99, 3), 9, np.uint8), "blank.png"), "--do")
+    with pytest.raises(InputError, match="--queue is given without --do"):
+        command_of(file, "--queue")
 
 
 def test_json_and_text_say_the_same_steps(picture: Path) -> None:

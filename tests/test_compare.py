@@ -352,6 +352,14 @@ def test_one_wild_picture_moves_nothing() -> None:
     assert np.allclose(np.delete(tamed, 2, axis=0), np.delete(values, 2, axis=0), atol=0.2)
 
 
+def test_seeds_seen_at_one_value_alone_make_no_other_surer() -> None:
+    rng = np.random.default_rng(0)
+    values = np.full((9, 4), np.nan)
+    values[:4] = np.arange(4) + rng.normal(0, 0.1, (4, 4))
+    values[4:, 0] = rng.normal(0, 0.1, 5)
+    assert curves.tamed(Table(values, tuple(range(9)))).values[:4].std(0).min() > 0.03
+
+
 def test_words() -> None:
     lower = Estimate(value=np.log2(0.59), low=np.log2(0.52), high=np.log2(0.67), n=6)
     assert words.change("texture", lower) == "texture is 41 % lower (95 %: 33 to 48, 6 seeds)"

@@ -410,6 +410,10 @@ def test_axes_count_as_said_and_checkpoints_walk_with_their_own_values() -> None
     assert sweep.axes[0].name == "checkpoint, steps, guidance"
     assert len(told) == 2
     assert sweep.axes[0].values == (("demo-sdxl", 24, 4.5), ("demo-flux", 8, 3.0))
+    silent = other.but(pairs=(), plateau=None)
+    sweep, told = start_sweep(two, {"demo-sdxl": PLAIN, "demo-flux": silent})
+    assert sweep.axes == two.axes
+    assert all("or not by the notes of all these checkpoints" in line for line in told)
 
 
 def test_lights_that_vary_keep_what_each_of_them_forbids() -> None:

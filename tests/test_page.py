@@ -60,6 +60,8 @@ def sweep(tab: Any, server: PageServer, name: str, **values: str) -> str:
     tab.get_by_role("textbox", name="Name").fill(name)
     boxes = tab.get_by_role("textbox", name="Values")
     for at, (field, text) in enumerate(values.items()):
+        if at == boxes.count():
+            tab.get_by_role("button", name="Add an axis").click()
         tab.get_by_role("combobox", name="What varies").nth(at).select_option(field)
         boxes.nth(at).fill(text)
     tab.get_by_role("button", name="Start sweep").click()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sweeps
-from pipelines.errors import SweepError
+from pipelines.errors import NumericsError, SweepError
 from pipelines.events import Stepped
 from sweeps import Sweep, run
 from sweeps.rows import rows
@@ -53,6 +53,13 @@ def test_an_unknown_field_is_refused_in_one_line() -> None:
         Sweep.of("x", checkpoint="demo-sdxl", cfg=4)
 
 
+def test_numerics_of_another_name_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    sweep = Sweep.of("x", checkpoint="demo-sdxl", prompt="a face", steps=2)
+    with pytest.raises(NumericsError, match="precision is no part of the numerics; allowed: device, dtype, "):
+        next(run(sweep, tmp_path / "run", precision="half"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_script_makes_pictures_and_goes_on(tmp_path: Path) -> None:
     sweep = Sweep.of("x", checkpoint="demo-sdxl", prompt="portrait of a woman", guidance=[2, 4], seed=7, steps=2)
     events = list(run(sweep, tmp_path / "run", device="cpu"))
@@ -67,6 +74,8 @@ def test_a_script_makes_pictures_and_goes_on(tmp_path: Path) -> None:
     assert {row["checkpoint"] for row in told} == {"demo-sdxl"}
     assert all(row["seconds"] and row["evaluations"] == 2 for row in told)
     assert set(told[0]) >= {"texture", "slope", "halo", "eye_distance", "stars"}
+    (tmp_path / "run/pictures" / f"{told[0]['key']}.json").write_text("{")
+    assert rows(tmp_path / "run") == told[1:]
 
 
 def test_closing_a_run_keeps_what_is_whole(tmp_path: Path) -> None:

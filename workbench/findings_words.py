@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from sweeps.charts import number, title
+from sweeps.charts import interval, number, title
 from sweeps.findings import Curve, Estimate, Finding, Findings
 from sweeps.ranges import many
 from sweeps.report_words import KINDS, ROLES, STATES, about
@@ -130,7 +130,7 @@ def _table(axis: str, curves: Sequence[Curve], finding: Finding) -> "Table":
 
 
 def _interval(estimate: Estimate) -> str:
-    return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
+    return f"{number(estimate.value)} ({interval(estimate)})"
 
 
 def _place(finding: Finding, at: float) -> str:

@@ -43,7 +43,7 @@ def validate(
 ) -> None:
     """Try the measures and the finder on photographs made worse in known ways, and against blind votes on runs.
 
-    About 20 seconds a photograph. Nothing is changed; with --keep reports say what was tried.
+    About half a minute a photograph. Nothing is changed; with --keep reports say what was tried.
     """
     from sweeps.staged import PLAYS, judged, played
     from sweeps.validation import table, try_measures
