@@ -49,7 +49,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Findings.read(json.loads((run / "findings.json").read_text()))
 
     monkeypatch.setattr(compare, "of_run", of_run)
-    monkeypatch.setattr(votes, "read", lambda run: ())
+    monkeypatch.setattr(votes, "read", lambda *_: ())
     return folder.parent
 
 

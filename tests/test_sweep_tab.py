@@ -47,6 +47,10 @@ class Form:
         prompt, seed = values
         return {"checkpoint": ["demo-sdxl"], "prompt": [prompt], "seed": [seed], "steps": ["4"]}
 
+    def noted(self, *_: Any) -> dict[str, Any]:
+        """No note gave it anything."""
+        return {}
+
 
 @dataclass
 class Desk:
