@@ -6,6 +6,7 @@ is gone afterwards. Knows nothing about how a tab is built. Writes NAME.png, and
 
 import io
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ PATIENCE_SECONDS = 300.0
 CONSOLE = Console(highlight=False)
 PROMPT = "portrait of a woman, side light from the left, soft light, textured skin, pores, short black hair"
 BY = {"guidance": "1.5, 3, 5", "steps": "8, 20", "seed": "7, 8"}
+SHIPPED_RUN = Path(__file__).parent.parent / "notebooks" / "runs" / "guidance-window"
 FACE_STRENGTHS = "0.2, 0.25, 0.3, 0.35"
 CHEEK = (0.3, 0.46, 0.5, 0.66)
 """Of the demo sweep's face, which is lit from the left."""
@@ -259,6 +261,19 @@ def shoot_lists(camera: Camera, run: str) -> None:
     camera.take("doctor")
 
 
+def shoot_findings(camera: Camera, server: PageServer) -> None:
+    """A run with its findings, and the grid under a measure: the small run beside the notebooks."""
+    name = "2026-11-22-guidance-window"
+    shutil.copytree(SHIPPED_RUN, server.runs / name)
+    camera.open(f"?tab=runs&run={name}")
+    camera.tab.locator("#tab-runs .sl-finding", has_text="Guidance window").wait_for()
+    camera.take("findings")
+    camera.open(f"?tab=sweep&run={name}")
+    camera.tab.locator("#tab-sweep .sl-cell.sl-done").first.click()
+    press(camera.tab, "i")
+    camera.take("overlay")
+
+
 @contextmanager
 def opened(folder: Path) -> Iterator[tuple[Camera, PageServer]]:
     """A page over a new state, in a browser of its own."""
@@ -289,6 +304,7 @@ def main(words: Sequence[str]) -> None:
         same = {"steps": "20", "checkpoint": "demo-sdxl"}
         shoot_compare(camera, demo, keys_at(server, demo, {"guidance": "1.5"} | same, {"guidance": "5"} | same))
         shoot_lists(camera, demo)
+        shoot_findings(camera, server)
         shoot_face(camera, portrait(server.home / "portraits.png"))
 
 
